@@ -1,0 +1,150 @@
+"""Bytes of runs: spec, header, facts, results. msgpack in array layout, trailing nils cut; see README.md for the layout.
+
+Sizes are checked before anything is decoded; extension types are refused; nothing here evaluates or unpickles.
+"""
+
+import dataclasses
+import struct
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from pathlib import PurePath
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import msgpack
+
+from .errors import InvalidInput, PayloadTooLarge
+from .models import RetryPolicy, RunSpec
+
+PAYLOAD_LIMIT = 512 * 1024
+HARD_LIMIT = 1024 * 1024
+
+# Positions in the spec's array. New fields are appended, none is ever reused: two releases read each other's runs.
+SPEC_FIELDS = (
+    "function", "parameters", "retry", "timeout", "name", "tags", "command", "entrypoint", "at", "expires_at",
+    "deployment", "deployment_version", "schedule", "parent", "job_variables", "traceparent", "reply_to", "source",
+    "durability",
+)  # fmt: skip
+
+_HEADER = struct.Struct(">BB6s4sH")
+_TERMINAL = 8
+_NO_RETRY = RetryPolicy()
+_EMPTY = RunSpec()
+
+
+class Record(NamedTuple):
+    """A run's record: its bucket, the flags and entry of its header, its final facts when terminal, its spec."""
+
+    bucket: str
+    flags: int
+    entry_ms: int
+    facts: list[Any] | None
+    spec: bytes
+
+
+def _plain(value: Any) -> Any:
+    """Turn what msgpack does not know into what any language reads; the worker's types turn it back."""
+    if isinstance(value, datetime | date | time):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, UUID | Decimal | PurePath):
+        return str(value)
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, set | frozenset):
+        return list(value)
+    if hasattr(value, "model_dump"):
+        return value.model_dump(mode="json")
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {item.name: getattr(value, item.name) for item in dataclasses.fields(value)}
+    raise TypeError(f"a value of type {type(value).__name__} cannot be serialised")
+
+
+def pack(value: Any) -> bytes:
+    """Serialise a value; raises InvalidInput for what cannot be (unknown types, nesting over 500 levels)."""
+    try:
+        packed: bytes = msgpack.packb(value, default=_plain)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise InvalidInput(f"cannot be serialised: {error}") from error
+    return packed
+
+
+def unpack(data: bytes) -> Any:
+    """Read a value written by `pack`; raises InvalidInput for anything else, whatever the bytes are."""
+    if len(data) > HARD_LIMIT:
+        raise PayloadTooLarge(len(data), HARD_LIMIT)
+    try:
+        return msgpack.unpackb(data, strict_map_key=False, ext_hook=_refuse_extension)
+    except Exception as error:  # hostile bytes raise all sorts: stack, overflow, Unicode, value
+        raise InvalidInput(f"not the msgpack of a run: {type(error).__name__} {error}") from error
+
+
+def _refuse_extension(code: int, _data: bytes) -> Any:
+    raise ValueError(f"extension type {code} is not allowed")
+
+
+def _retry_row(retry: RetryPolicy) -> list[Any] | None:
+    if retry == _NO_RETRY:
+        return None
+    return [retry.retries, retry.delay, retry.factor, retry.max_delay, retry.jitter]
+
+
+def encode_spec(spec: RunSpec, limit: int = PAYLOAD_LIMIT) -> bytes:
+    """The spec's bytes; raises InvalidInput, or PayloadTooLarge over `limit` bytes."""
+    row: list[Any] = [spec.function, spec.parameters, _retry_row(spec.retry), spec.timeout, spec.name, spec.tags or None]
+    rest = [getattr(spec, name) for name in SPEC_FIELDS[6:]]
+    while rest and rest[-1] is None:
+        rest.pop()
+    row += rest
+    while row[-1] is None:
+        row.pop()
+    packed = pack(row)
+    if len(packed) > limit:
+        raise PayloadTooLarge(len(packed), limit)
+    return packed
+
+
+def decode_spec(data: bytes) -> RunSpec:
+    """The spec of those bytes; raises InvalidInput."""
+    row = unpack(data)
+    if not isinstance(row, list):
+        raise InvalidInput("a run's spec is an array")
+    values = dict(zip(SPEC_FIELDS, row, strict=False))
+    retry = values.get("retry")
+    values["retry"] = RetryPolicy(*retry) if retry else _NO_RETRY
+    values["tags"] = tuple(values.get("tags") or ())
+    values["parameters"] = values.get("parameters") or {}
+    if values.get("command"):
+        values["command"] = tuple(values["command"])
+    return RunSpec(**values)
+
+
+def decode_record(raw: bytes) -> Record:
+    """Split a record into header, final facts and spec."""
+    _, flags, ms, _, size = _HEADER.unpack_from(raw)
+    bucket, rest = raw[14 : 14 + size].decode(), raw[14 + size :]
+    facts = None
+    if flags & _TERMINAL:
+        (length,) = struct.unpack_from(">I", rest)
+        facts, rest = decode_facts(rest[4 : 4 + length]), rest[4 + length :]
+    return Record(bucket, flags, int.from_bytes(ms, "big"), facts, rest)
+
+
+def decode_facts(packed: bytes) -> list[Any]:
+    """Final facts: state, reason, attempt, crashes, token, worker, infrastructure, admitted, started, finished, result."""
+    row: list[Any] = msgpack.unpackb(packed, raw=True, strict_map_key=False)
+    return [value.decode() if isinstance(value, bytes) and i < len(row) - 1 else value for i, value in enumerate(row)]
+
+
+def encode_extra(
+    *, at: int = 0, expires_at: int = 0, idempotency_key: str = "", ttl_ms: int = 0, client: str = ""
+) -> bytes:
+    """What publish needs to know beside the spec; empty for most runs."""
+    if not (at or expires_at or idempotency_key or client):
+        return b""
+    packed: bytes = msgpack.packb([at, expires_at, idempotency_key, ttl_ms, client])
+    return packed
+
+

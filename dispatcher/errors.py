@@ -1,0 +1,181 @@
+"""What can go wrong, as a tree. Each message says what, which one and what to do next.
+
+SluiceError
+    InvalidInput            a name, limit or run that is not well formed; nothing was changed
+        PayloadTooLarge
+    NotFound                PoolNotFound, QueueNotFound, RunNotFound, WorkerNotFound
+    Conflict                what is asked for does not fit what is there
+        PoolExists, QueueExists, PoolHoldsRuns, QueueHoldsRuns, WorkerTypeMismatch, TooManyLanes
+    WorkerGone              this worker's lease ended; its runs are somebody else's
+    RunFailed               a result was asked for of a run that did not complete
+    ResultTimeout           it is not over yet
+    SettingsError           an environment variable with a bad value
+    ServerError             ServerUnreachable, ServerUnfit (too old, wrong credentials, eviction policy)
+"""
+
+
+class SluiceError(Exception):
+    """Base of all that Sluice raises on purpose."""
+
+
+class InvalidInput(SluiceError):
+    """Not well formed; nothing was changed."""
+
+
+class PayloadTooLarge(InvalidInput):
+    """A run's spec is over the limit."""
+
+    def __init__(self, size: int, limit: int) -> None:
+        self.size, self.limit = size, limit
+        super().__init__(
+            f"the run is {size:,} bytes with its parameters, {limit:,} are allowed: "
+            "put the data elsewhere and pass a reference"
+        )
+
+
+class NotFound(SluiceError):
+    """Something named does not exist."""
+
+
+class PoolNotFound(NotFound):
+    """There is no such work pool."""
+
+    def __init__(self, pool: str) -> None:
+        self.pool = pool
+        super().__init__(f"there is no work pool {pool!r}: create it with `sluice pool create {pool} --type function`")
+
+
+class QueueNotFound(NotFound):
+    """There is no such work queue."""
+
+    def __init__(self, pool: str, queue: str) -> None:
+        self.pool, self.queue = pool, queue
+        super().__init__(f"there is no work queue {queue!r} in pool {pool!r}: `sluice queue ls --pool {pool}` shows them")
+
+
+class RunNotFound(NotFound):
+    """There is no such run, or its retention is over."""
+
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+        super().__init__(f"there is no run {run_id!r}: it never was in this pool, or its retention is over")
+
+
+class WorkerNotFound(NotFound):
+    """There is no such live worker."""
+
+    def __init__(self, worker: str) -> None:
+        self.worker = worker
+        super().__init__(f"there is no live worker {worker!r}: `sluice worker ls` shows them")
+
+
+class Conflict(SluiceError):
+    """What is asked for does not fit what is there; nothing was changed."""
+
+
+class PoolExists(Conflict):
+    """A pool of that name is there already."""
+
+    def __init__(self, pool: str, worker_type: str) -> None:
+        self.pool, self.worker_type = pool, worker_type
+        super().__init__(f"work pool {pool!r} exists already (type {worker_type}): change it with `sluice pool update`")
+
+
+class QueueExists(Conflict):
+    """A queue of that name is there already."""
+
+    def __init__(self, pool: str, queue: str) -> None:
+        self.pool, self.queue = pool, queue
+        super().__init__(f"work queue {queue!r} exists already in pool {pool!r}: change it with `sluice queue update`")
+
+
+class QueueDeleting(Conflict):
+    """The queue is being deleted and takes no new runs."""
+
+    def __init__(self, pool: str, queue: str) -> None:
+        self.pool, self.queue = pool, queue
+        super().__init__(f"work queue {queue!r} of pool {pool!r} is being deleted: publish into another one")
+
+
+class HoldsRuns(Conflict):
+    """Deleting was refused because there are runs."""
+
+    def __init__(self, what: str, queued: int, scheduled: int, running: int, workers: int = 0) -> None:
+        self.queued, self.scheduled, self.running, self.workers = queued, scheduled, running, workers
+        held = f"{queued} queued, {scheduled} scheduled and {running} running runs"
+        also = f", {workers} live workers" if workers else ""
+        super().__init__(f"{what} holds {held}{also}: wait until it is empty, or cancel them with `--runs cancel`")
+
+
+class PoolHoldsRuns(HoldsRuns):
+    """A pool with runs or workers is not deleted."""
+
+
+class QueueHoldsRuns(HoldsRuns):
+    """A queue with runs is not deleted."""
+
+
+class WorkerTypeMismatch(Conflict):
+    """A worker of another type than its pool's."""
+
+    def __init__(self, pool: str, pool_type: str, worker_type: str) -> None:
+        self.pool, self.pool_type, self.worker_type = pool, pool_type, worker_type
+        super().__init__(
+            f"work pool {pool!r} is of type {pool_type!r}, this worker of type {worker_type!r}: "
+            f"start it with `--type {pool_type}` or in another pool"
+        )
+
+
+class TooManyLanes(Conflict):
+    """Too many distinct worker filters in one pool."""
+
+    def __init__(self, pool: str, most: int) -> None:
+        self.pool, self.most = pool, most
+        super().__init__(
+            f"work pool {pool!r} has {most} distinct worker filters already: "
+            "let workers share `--queue`, `--match` and `--label`, or use another pool"
+        )
+
+
+class WorkerGone(SluiceError):
+    """The lease ended, or the worker was told to go; its runs are somebody else's."""
+
+    def __init__(self, worker: str) -> None:
+        self.worker = worker
+        super().__init__(f"worker {worker!r} is not known any more: its lease ended and its runs were taken back")
+
+
+class RunFailed(SluiceError):
+    """The run is over and did not complete."""
+
+    def __init__(self, run_id: str, state: str, reason: str, error: str) -> None:
+        self.run_id, self.state, self.reason, self.error = run_id, state, reason, error
+        super().__init__(f"run {run_id} ended as {state}" + (f" ({reason})" if reason else "") + (f": {error}" if error else ""))
+
+
+class ResultTimeout(SluiceError):
+    """The run was not over in the time given; it goes on."""
+
+    def __init__(self, run_id: str, seconds: float) -> None:
+        self.run_id, self.seconds = run_id, seconds
+        super().__init__(f"run {run_id} is not over after {seconds:g} s: it goes on, ask again or `sluice run inspect` it")
+
+
+class SettingsError(SluiceError):
+    """A setting has a bad value."""
+
+
+class ServerError(SluiceError):
+    """The Redis server is away or unfit."""
+
+
+class ServerUnreachable(ServerError):
+    """No answer from the server."""
+
+    def __init__(self, url: str, cause: str) -> None:
+        self.url = url
+        super().__init__(f"the server at {url} does not answer ({cause}): is it up, and is SLUICE_REDIS_URL right?")
+
+
+class ServerUnfit(ServerError):
+    """The server answers but must not be used as it is."""

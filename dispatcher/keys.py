@@ -1,0 +1,113 @@
+"""Every Redis key that Python reads, one function each. All of a pool carry its hash tag; scripts compute them alike."""
+
+
+def root(pool: str) -> str:
+    """The pool's settings, and the one key that scripts declare."""
+    return f"sluice:{{{pool}}}"  # HASH
+
+
+CATALOGUE = "sluice:pools"  # SET of pool names, a hint that can be rebuilt
+
+
+def record(root: str, run_id: str) -> str:
+    return f"{root}:r:{run_id}"  # STRING: header, then the spec
+
+
+def facts(root: str, run_id: str) -> str:
+    return f"{root}:run:{run_id}"  # HASH, from leaving the backlog to the end
+
+
+def queues(root: str) -> str:
+    return f"{root}:queues"  # ZSET queue -> priority
+
+
+def queue(root: str, name: str) -> str:
+    return f"{root}:queue:{name}"  # HASH
+
+
+def depth(root: str) -> str:
+    return f"{root}:depth"  # HASH queue -> queued runs
+
+
+def later(root: str) -> str:
+    return f"{root}:later"  # HASH queue -> scheduled runs
+
+
+def limits(root: str) -> str:
+    return f"{root}:limits"  # HASH key or kind:* -> limit
+
+
+def backlog(root: str, bucket: str) -> str:
+    return f"{root}:backlog:{bucket}"  # STREAM, field i: run id
+
+
+def front(root: str, bucket: str) -> str:
+    return f"{root}:front:{bucket}"  # ZSET run id -> original entry
+
+
+def awake(root: str, work_class: str) -> str:
+    return f"{root}:awake:{work_class}"  # ZSET bucket -> turn in the round
+
+
+def classes(root: str, queue: str) -> str:
+    return f"{root}:classes:{queue}"  # ZSET of the queue's classes with awake buckets
+
+
+def parked(root: str) -> str:
+    return f"{root}:parked"  # ZSET of parked buckets, by name
+
+
+def slots(root: str) -> str:
+    return f"{root}:slots"  # ZSET run id -> admitted at, ms
+
+
+def queue_slots(root: str, queue: str) -> str:
+    return f"{root}:slots:queue:{queue}"  # ZSET run id -> admitted at, ms
+
+
+def key_slots(root: str, key: str) -> str:
+    return f"{root}:slots:key:{key}"  # ZSET run id -> admitted at, ms
+
+
+def worker_slots(root: str, worker: str) -> str:
+    return f"{root}:slots:worker:{worker}"  # ZSET run id -> hand-off number
+
+
+def workers(root: str) -> str:
+    return f"{root}:workers"  # ZSET worker -> lease ends at, ms
+
+
+def worker(root: str, name: str) -> str:
+    return f"{root}:worker:{name}"  # HASH
+
+
+def heartbeat(root: str, worker: str) -> str:
+    return f"{root}:heartbeat:{worker}"  # STRING, msgpack for people, expires with the lease
+
+
+def inbox(root: str, worker: str) -> str:
+    return f"{root}:inbox:{worker}"  # STREAM of hand-offs and orders
+
+
+def due(root: str) -> str:
+    return f"{root}:due"  # ZSET r<run id> | x<run id> -> ms
+
+
+def bell(root: str) -> str:
+    return f"{root}:bell"  # STREAM of one entry: something is due earlier than known
+
+
+def finished(root: str) -> str:
+    return f"{root}:finished"  # STREAM state -> run id, oldest first
+
+
+def dead(root: str) -> str:
+    return f"{root}:dead"  # ZSET dead letters: run id -> ended at, ms
+
+
+def reply(root: str, client: str) -> str:
+    return f"{root}:reply:{client}"  # STREAM of ends this client waits for
+
+
+def events(root: str) -> str:
+    return f"{root}:events"  # STREAM, capped

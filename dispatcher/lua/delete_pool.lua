@@ -1,0 +1,37 @@
+-- delete_pool: remove a work pool without runs and workers, its finished runs 256 a call, then its settings.
+--
+-- KEYS     root      the pool
+-- ARGV     now_ms    int   0: the server's clock
+-- RETURNS  {'deleted' | 'more' | 'no_pool'} or {'holds', queued, scheduled, running, workers}
+--
+-- include: clock
+if call('EXISTS', root) == 0 then return {'no_pool'} end
+
+local function total(hash)
+  local sum = 0
+  for _, n in ipairs(call('HVALS', hash)) do sum = sum + tonumber(n) end
+  return sum
+end
+
+local queued, scheduled, running = total(root .. ':depth'), total(root .. ':later'), call('ZCARD', root .. ':slots')
+local workers = call('ZCARD', root .. ':workers') + call('SCARD', root .. ':lost')
+if queued + scheduled + running + workers > 0 then return {'holds', queued, scheduled, running, workers} end
+
+local entries = call('XRANGE', root .. ':finished', '-', '+', 'COUNT', 256)
+for _, entry in ipairs(entries) do
+  call('DEL', root .. ':r:' .. entry[2][2])
+  call('XDEL', root .. ':finished', entry[1])
+end
+if #entries > 0 then return {'more'} end
+local names = call('ZRANGE', root .. ':queues', 0, 255)
+for _, name in ipairs(names) do
+  call('DEL', root .. ':queue:' .. name)
+  call('ZREM', root .. ':queues', name)
+end
+if #names > 0 then return {'more'} end
+for _, part in ipairs({'finished', 'priorities', 'limits', 'rank', 'due', 'bell', 'events', 'dead', 'sweeps', 'watch',
+  'idle', 'lanes', 'ready:', 'waiting', 'parked', 'depth', 'later'}) do
+  call('DEL', root .. ':' .. part)
+end
+call('DEL', root)
+return {'deleted'}

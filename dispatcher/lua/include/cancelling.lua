@@ -1,0 +1,23 @@
+-- cancelling: a run that waits ends at once; one that a worker holds keeps its slots until the worker says it is over.
+local function remove_waiting(record)
+  if record.ms == 0 then return unschedule(record) end
+  return remove(parse_bucket(record.bucket), record)
+end
+
+local function cancel_run(id, reason)
+  local record = read_record(id)
+  if not record then return 'missing' end
+  if record.facts then return 'already' end
+  local facts = has(record.flags, HAS_FACTS) and read_facts(id) or nil
+  if remove_waiting(record) then
+    terminate(record, facts, 'cancelled', reason, '')
+    return 'cancelled'
+  end
+  facts = facts or read_facts(id)
+  if facts.state ~= 'cancelling' then
+    call('HSET', root .. ':run:' .. id, 'state', 'cancelling', 'reason', reason)
+    event('cancelling', facts.worker, id)
+  end
+  order_cancel(facts.worker, id, facts.token)
+  return 'cancelling'
+end

@@ -1,0 +1,9 @@
+-- clock: `now`, the server's time in ms, read once a call.
+-- An argument counts only on a server that holds the pool's test clock key: no client decides what time it is.
+local now
+if now_ms > 0 and call('EXISTS', root .. ':test-clock') == 1 then
+  now = now_ms
+else
+  local time = call('TIME')
+  now = time[1] * 1000 + math.floor(time[2] / 1000)
+end

@@ -1,0 +1,38 @@
+-- record: the header of a run's record, the only part of it that scripts read.
+-- version(1) flags(1) entry ms(6) entry seq(4) length(2) bucket [terminal: length(4) facts] spec; big endian.
+local HAS_EXPIRY, HAS_LISTENERS, HAS_FACTS, TERMINAL = 1, 2, 4, 8
+local HEADER = '>BBI6I4I2'
+
+local function has(flags, flag)
+  return flags % (2 * flag) >= flag
+end
+
+local function pack_record(flags, ms, seq, bucket, rest)
+  return struct.pack(HEADER, 1, flags, ms, seq, #bucket) .. bucket .. rest
+end
+
+local function read_record(id)
+  local raw = call('GET', root .. ':r:' .. id)
+  if not raw then return nil end
+  local _, flags, ms, seq, size = struct.unpack(HEADER, raw)
+  local record = {id = id, flags = flags, ms = ms, seq = seq, bucket = string.sub(raw, 15, 14 + size)}
+  if has(flags, TERMINAL) then
+    record.facts = string.sub(raw, 19 + size, 18 + size + struct.unpack('>I4', raw, 15 + size))
+    record.spec = string.sub(raw, 19 + size + #record.facts)
+  else
+    record.spec = string.sub(raw, 15 + size)
+  end
+  return record
+end
+
+local function write_flags(record, flag)
+  if has(record.flags, flag) then return end
+  record.flags = record.flags + flag
+  call('SETRANGE', root .. ':r:' .. record.id, 1, string.char(record.flags))
+end
+
+local function write_entry(record, entry)
+  local ms, seq = string.match(entry, '^(%d+)-(%d+)$')
+  record.ms, record.seq = tonumber(ms), tonumber(seq)
+  call('SETRANGE', root .. ':r:' .. record.id, 2, struct.pack('>I6I4', record.ms, record.seq))
+end

@@ -1,0 +1,46 @@
+-- workers: the end of a worker, in two steps, so that each call of it answers `gone` before its runs are taken back.
+local function retire(worker)
+  call('ZREM', root .. ':workers', worker.name)
+  call('HSET', root .. ':worker:' .. worker.name, 'state', 'lost')
+  call('SADD', root .. ':lost', worker.name)
+  worker.state = 'lost'
+  if worker.lane then delist(worker) end
+  event('worker', 'lost', worker.name)
+end
+
+local function forget(worker)
+  call('SREM', root .. ':lost', worker.name)
+  call('ZREM', root .. ':workers', worker.name)
+  if worker.lane then
+    delist(worker)
+    call('SREM', root .. ':lane:' .. worker.lane, worker.name)
+    if call('EXISTS', root .. ':lane:' .. worker.lane) == 0 then
+      call('SREM', root .. ':lanes', worker.lane)
+      call('DEL', root .. ':ready:' .. worker.lane)
+    end
+  end
+  call('DEL', root .. ':worker:' .. worker.name, root .. ':inbox:' .. worker.name, root .. ':orders:' .. worker.name,
+    root .. ':heartbeat:' .. worker.name, worker.held)
+  event('worker', 'gone', worker.name)
+end
+
+local function renew(worker)
+  call('ZADD', root .. ':workers', now + worker.lease, worker.name)
+end
+
+local function is_live(worker)
+  return worker.state == 'online' or worker.state == 'draining'
+end
+
+-- What a worker is asked to do until it has done it: `drain`, then id and claim token of each run to cancel.
+local function open_orders(worker)
+  local orders = {worker.state == 'draining' and 'drain' or ''}
+  local row = call('HGETALL', root .. ':orders:' .. worker.name)
+  for i = 1, #row do orders[i + 1] = row[i] end
+  return orders
+end
+
+local function order_cancel(worker, id, token)
+  call('HSET', root .. ':orders:' .. worker, id, token)
+  call('XADD', root .. ':inbox:' .. worker, 'MAXLEN', '~', 8, '*', 'cancel', id .. ':' .. token)
+end

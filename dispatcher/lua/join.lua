@@ -1,0 +1,36 @@
+-- join: a worker presents itself: its filter (lane), its capacity, its lease.
+--
+-- KEYS     root      the pool
+-- ARGV     now_ms    int   0: the server's clock
+--          name      str   the worker's id, new at each start
+--          lane      str   names|labels|only
+--          capacity  int   runs it holds at once
+--          lease_ms  int   how long it is believed without a word
+--          type      str   worker type; must be the pool's
+--          auto      int   1: admitted is running (functions); 0: pending until `start`
+--          info      str   msgpack for people
+-- REST     names of queues it asks for; made when missing
+-- RETURNS  {'ok', now}, {'no_pool'}, {'type', the pool's type} or {'lanes', most}
+--
+-- Repeatable: joining again changes nothing.
+-- include: clock events bucket record config queue lanes parking slots backlog runs settle workers
+local LANES = 64
+local settings = read_pool()
+if not settings.type then return {'no_pool'} end
+if settings.type ~= type then return {'type', settings.type} end
+if is_live(read_worker(name)) then return {'ok', now} end
+if call('SISMEMBER', root .. ':lanes', lane) == 0 then
+  if call('SCARD', root .. ':lanes') >= LANES then return {'lanes', LANES} end
+  call('SADD', root .. ':lanes', lane)
+  call('HSET', root .. ':sweeps', 'lane ' .. lane, '')
+end
+for _, queue in ipairs(rest) do ensure_queue(queue) end
+call('SADD', root .. ':lane:' .. lane, name)
+call('HSET', root .. ':worker:' .. name, 'lane', lane, 'capacity', capacity, 'lease', lease_ms, 'auto', auto,
+  'state', 'online', 'number', 0, 'info', info, 'joined', now)
+call('ZADD', root .. ':workers', now + lease_ms, name)
+local longest = tonumber(call('HGET', root .. ':watch', 'lease') or '') or 0
+if lease_ms > longest then call('HSET', root .. ':watch', 'lease', lease_ms) end
+event('worker', 'joined', name)
+write_events()
+return {'ok', now}

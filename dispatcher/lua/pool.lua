@@ -1,0 +1,27 @@
+-- pool: create or change a work pool. Effective at once for all that is admitted after it.
+--
+-- KEYS     root      the pool
+-- ARGV     now_ms    int   0: the server's clock
+--          mode      str   create | update | ensure (create unless it is there)
+--          type      str   worker type, for a new pool
+-- REST     field, value, ...: limit ('' none), paused (0 | 1), description, retention_ms, retention_count, crashes
+-- RETURNS  {'ok', more}, {'exists', type} or {'no_pool'}
+--
+-- include: clock events bucket record config queue lanes parking slots backlog runs settle sweep
+local known = read_pool().type
+if known and mode ~= 'update' then return {'exists', known} end
+if not known and mode == 'update' then return {'no_pool'} end
+if not known then
+  call('HSET', root, 'type', type, 'created', now, 'paused', 0)
+  create_queue('default', 1)
+  event('pool', 'created', type)
+end
+for i = 1, #rest, 2 do
+  call('HSET', root, rest[i], rest[i + 1])
+  event('pool', rest[i], rest[i + 1] == '' and '-' or rest[i + 1])
+end
+pool = nil
+local more = sweep(256)
+more = settle(nil) or more
+write_events()
+return {'ok', more and 1 or 0}

@@ -1,0 +1,47 @@
+-- promote: runs whose time has come enter the backlog; runs whose deadline passed unstarted expire.
+--
+-- KEYS     root      the pool
+-- ARGV     now_ms    int   0: the server's clock
+--          most      int   members of `due` a call, 64 at most
+-- RETURNS  {promoted, expired, now, next due ms or 0, more, lateness of the first ms}
+--
+-- Any number of schedulers may call it: each member leaves `due` in the call that acts on it. Never early.
+-- include: clock events bucket record config queue lanes parking slots backlog runs settle sweep cancelling workers
+local promoted, gone, lateness = 0, 0, 0
+
+local function promote(record)
+  if not unschedule(record) then return end
+  local bucket = parse_bucket(record.bucket)
+  if read_queue(bucket.queue).deleting then
+    terminate(record, has(record.flags, HAS_FACTS) and read_facts(record.id) or nil, 'cancelled', 'queue_deleted', '')
+    return
+  end
+  enter(record)
+  if has(record.flags, HAS_FACTS) then call('HSET', root .. ':run:' .. record.id, 'state', 'queued') end
+  event('promoted', 'queued', record.id)
+  promoted = promoted + 1
+end
+
+local function expire(record)
+  call('ZREM', root .. ':due', 'x' .. record.id)
+  if not remove_waiting(record) then return end
+  terminate(record, has(record.flags, HAS_FACTS) and read_facts(record.id) or nil, 'expired', 'deadline', '')
+  gone = gone + 1
+end
+
+local due = call('ZRANGEBYSCORE', root .. ':due', '-inf', now, 'WITHSCORES', 'LIMIT', 0, most)
+if #due > 0 then lateness = now - tonumber(due[2]) end
+for i = 1, #due, 2 do
+  local record = read_record(string.sub(due[i], 2))
+  if not record then
+    call('ZREM', root .. ':due', due[i])
+  elseif string.sub(due[i], 1, 1) == 'r' then
+    promote(record)
+  else
+    expire(record)
+  end
+end
+local more = settle(nil)
+write_events()
+local next_due = call('ZRANGE', root .. ':due', 0, 0, 'WITHSCORES')[2] or 0
+return {promoted, gone, now, tonumber(next_due), (more or #due == 2 * most) and 1 or 0, lateness}

@@ -1,0 +1,212 @@
+"""What Sluice speaks of: runs, pools, queues, workers. Frozen; times are epoch milliseconds on the wire, aware here."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class RunState(StrEnum):
+    """Where a run is. The last five are terminal: nothing follows them; a retry by hand is a new run."""
+
+    SCHEDULED = "scheduled"
+    QUEUED = "queued"
+    PENDING = "pending"
+    RUNNING = "running"
+    CANCELLING = "cancelling"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CRASHED = "crashed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether the run is over."""
+        return self in TERMINAL
+
+
+TERMINAL = frozenset(
+    {RunState.COMPLETED, RunState.FAILED, RunState.CRASHED, RunState.CANCELLED, RunState.EXPIRED}
+)
+
+TRANSITIONS: dict[RunState, frozenset[RunState]] = {
+    RunState.SCHEDULED: frozenset({RunState.QUEUED, RunState.CANCELLED, RunState.EXPIRED}),
+    RunState.QUEUED: frozenset({RunState.PENDING, RunState.RUNNING, RunState.CANCELLED, RunState.EXPIRED}),
+    RunState.PENDING: frozenset(
+        {RunState.RUNNING, RunState.QUEUED, RunState.SCHEDULED, RunState.CANCELLING, *TERMINAL} - {RunState.EXPIRED}
+    ),
+    RunState.RUNNING: frozenset(
+        {RunState.QUEUED, RunState.SCHEDULED, RunState.CANCELLING, *TERMINAL} - {RunState.EXPIRED}
+    ),
+    RunState.CANCELLING: TERMINAL - {RunState.EXPIRED},
+    **{state: frozenset() for state in TERMINAL},
+}
+
+REASONS: dict[str, str] = {
+    "raised": "the code raised an exception",
+    "invalid_parameters": "the parameters do not fit the function's signature",
+    "not_registered": "the worker has no function of that name",
+    "bad_result": "the result cannot be serialised, or is too large",
+    "timed_out": "it ran longer than its timeout",
+    "retries_spent": "it failed and had no retries left",
+    "worker_lost": "its worker's lease ended, and its crash budget is spent",
+    "asked": "somebody cancelled it",
+    "queue_deleted": "its work queue was deleted",
+    "deadline": "it was not started before its deadline",
+    "skipped": "a scope was full and says skip",
+    "replaced": "a newer run took its place",
+    "out_of_memory": "it was killed for want of memory",
+    "handed_back": "its worker gave it back unstarted",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How often a failed run is tried again, and when: `delay` seconds, times `factor` each time, at most `max_delay`.
+
+    `jitter` is the share of each delay that is drawn at random, so that runs that failed together do not return together.
+    """
+
+    retries: int = 0
+    delay: float = 1.0
+    factor: float = 2.0
+    max_delay: float = 3600.0
+    jitter: float = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class RunSpec:
+    """What a publisher says of a run; written once, opaque to scripts."""
+
+    function: str | None = None
+    command: tuple[str, ...] | None = None
+    entrypoint: str | None = None
+    parameters: dict[str, Any] = field(default_factory=dict)
+    name: str | None = None
+    tags: tuple[str, ...] = ()
+    retry: RetryPolicy = RetryPolicy()
+    timeout: float | None = None
+    at: int | None = None
+    expires_at: int | None = None
+    deployment: str | None = None
+    deployment_version: str | None = None
+    schedule: str | None = None
+    parent: str | None = None
+    job_variables: dict[str, Any] | None = None
+    traceparent: str | None = None
+    reply_to: str | None = None
+    source: str | None = None
+    durability: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewRun:
+    """A run to be published: where it waits, and its spec."""
+
+    id: str
+    spec: RunSpec
+    queue: str = "default"
+    labels: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
+    idempotency_key: str | None = None
+    idempotency_ttl_ms: int = 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run as it is now. Times are None until they happened."""
+
+    id: str
+    pool: str
+    queue: str
+    state: RunState
+    spec: RunSpec
+    labels: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
+    reason: str = ""
+    attempt: int = 0
+    crashes: int = 0
+    claim_token: int = 0
+    worker: str = ""
+    infrastructure: str = ""
+    published_at: datetime | None = None
+    scheduled_for: datetime | None = None
+    admitted_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    result: Any = None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkPool:
+    """A work pool: for one type of worker; `running` of `limit` slots are in use."""
+
+    name: str
+    type: str
+    limit: int | None = None
+    paused: bool = False
+    description: str = ""
+    running: int = 0
+    queued: int = 0
+    scheduled: int = 0
+    workers: int = 0
+    retention_ms: int = 86_400_000
+    retention_count: int = 100_000
+    crash_budget: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class WorkQueue:
+    """A work queue of a pool; priority 1 is the highest, equal ones share round-robin."""
+
+    name: str
+    pool: str
+    priority: int
+    limit: int | None = None
+    paused: bool = False
+    description: str = ""
+    running: int = 0
+    queued: int = 0
+    scheduled: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class KeyLimit:
+    """The limit of a concurrency key, by exact name or `kind:*`; `running` is None for a pattern."""
+
+    key: str
+    limit: int
+    running: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A holder of a slot."""
+
+    run_id: str
+    queue: str
+    worker: str
+    state: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerInfo:
+    """A worker as others see it."""
+
+    id: str
+    pool: str
+    state: str
+    lane: str
+    capacity: int
+    held: int
+    lease_ends_at: datetime
+    type: str = ""
+    name: str = ""
+    host: str = ""
+    pid: int = 0
+    version: str = ""
+    joined_at: datetime | None = None
+    runs: tuple[str, ...] = ()

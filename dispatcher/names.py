@@ -1,0 +1,95 @@
+"""Names and what is made of them: which are well formed, and the words that scripts compare.
+
+A bucket is `queue|label,label|key|key`, a class its first two parts, a lane `name,prefix*|label,label|only`.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from .errors import InvalidInput
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
+LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,62}(?:=[A-Za-z0-9._/-]{1,63})?\Z")
+KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}:[^\x00-\x20|\x7f-\x9f]+\Z")
+KEYS_AT_MOST = 4
+KEY_BYTES = 200
+LABELS_AT_MOST = 16
+PRIORITY_AT_MOST = 9_999
+LIMIT_AT_MOST = 1_000_000
+
+
+def check_name(what: str, name: str) -> str:
+    """Return the name of a pool, queue or worker, or raise InvalidInput."""
+    if not isinstance(name, str) or not NAME.match(name):
+        raise InvalidInput(
+            f"{name!r} is no {what} name: letters, digits, `.`, `_` and `-`, 63 at most, the first a letter or digit"
+        )
+    return name
+
+
+def check_key(key: str) -> str:
+    """Return a concurrency key, `kind:value`, or raise InvalidInput."""
+    if not isinstance(key, str) or not KEY.match(key) or len(key.encode()) > KEY_BYTES or key.endswith(":*"):
+        raise InvalidInput(f"{key!r} is no concurrency key: `kind:value` without blanks or `|`, {KEY_BYTES} bytes at most")
+    return key
+
+
+def check_limit_key(key: str) -> str:
+    """Return what a limit is set on: a concurrency key or `kind:*`."""
+    if isinstance(key, str) and key.endswith(":*") and NAME.match(key[:-2]):
+        return key
+    return check_key(key)
+
+
+def check_limit(limit: int | None) -> int | None:
+    """Return a limit, 0 or more, or None for none."""
+    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or not 0 <= limit <= LIMIT_AT_MOST):
+        raise InvalidInput(f"{limit!r} is no limit: a whole number from 0 to {LIMIT_AT_MOST:,}, or none")
+    return limit
+
+
+def check_priority(priority: int) -> int:
+    """Return a priority: 1 is the highest."""
+    if not isinstance(priority, int) or isinstance(priority, bool) or not 1 <= priority <= PRIORITY_AT_MOST:
+        raise InvalidInput(f"{priority!r} is no priority: a whole number from 1 (highest) to {PRIORITY_AT_MOST:,}")
+    return priority
+
+
+def check_labels(labels: Iterable[str]) -> tuple[str, ...]:
+    """Return labels sorted and without doubles; each is `word` or `k=v`."""
+    found = tuple(sorted(set(labels)))
+    for label in found:
+        if not isinstance(label, str) or not LABEL.match(label):
+            raise InvalidInput(f"{label!r} is no label: `word` or `key=value` of letters, digits, `.`, `_`, `/` and `-`")
+    if len(found) > LABELS_AT_MOST:
+        raise InvalidInput(f"{len(found)} labels, {LABELS_AT_MOST} are allowed")
+    return found
+
+
+def check_keys(keys: Sequence[str]) -> tuple[str, ...]:
+    """Return concurrency keys in the order given (narrowest first is fastest), without doubles."""
+    found = tuple(dict.fromkeys(check_key(key) for key in keys))
+    if len(found) > KEYS_AT_MOST:
+        raise InvalidInput(f"{len(found)} concurrency keys, {KEYS_AT_MOST} are allowed")
+    return found
+
+
+def bucket_name(queue: str, labels: tuple[str, ...] = (), keys: tuple[str, ...] = ()) -> str:
+    """The bucket of runs that wait together; parts must have been checked."""
+    return "|".join((queue, ",".join(labels), *keys))
+
+
+def split_bucket(bucket: str) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    """Queue, labels and keys of a bucket's name."""
+    queue, labels, *keys = bucket.split("|")
+    return queue, tuple(labels.split(",")) if labels else (), tuple(keys)
+
+
+def lane_name(
+    queues: Iterable[str] = (), prefixes: Iterable[str] = (), labels: Iterable[str] = (), *, only_labelled: bool = False
+) -> str:
+    """The filter of a worker, in one canonical word: equal filters share a lane."""
+    names = [check_name("queue", queue) for queue in queues]
+    starts = [check_name("queue prefix", prefix.removesuffix("*")) + "*" for prefix in prefixes]
+    filters = ",".join(sorted({*names, *starts}))
+    return f"{filters}|{','.join(check_labels(labels))}|{'only' if only_labelled else ''}"

@@ -1,0 +1,114 @@
+"""Lua scripts: files in `lua/`, whose headers are their signatures, composed with what they include.
+
+The header of `lua/<name>.lua` names KEYS, ARGV (with `int` or `str`), REST when more arguments follow, FLAGS and includes.
+The loader turns it into local variables, so a script reads names and never an index. A script is called by the hash of
+its text: two releases work side by side, and a server that forgot it is told again.
+"""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any, Protocol, TypeAlias
+
+from redis.exceptions import NoScriptError
+
+Argument: TypeAlias = str | bytes | int
+
+_ARGUMENT = re.compile(r"^-- (?:ARGV)?\s+(\w+)\s+(int|str)\b")
+
+
+class AsyncEvaluator(Protocol):
+    """The two commands of an async redis client that run a script."""
+
+    async def evalsha(self, sha: str, numkeys: int, *keys_and_args: Any) -> Any: ...
+    async def eval(self, script: str, numkeys: int, *keys_and_args: Any) -> Any: ...
+
+
+class Evaluator(Protocol):
+    """The same of a blocking redis client."""
+
+    def evalsha(self, sha: str, numkeys: int, *keys_and_args: Any) -> Any: ...
+    def eval(self, script: str, numkeys: int, *keys_and_args: Any) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Script:
+    """One composed script. `root` is its only declared key; all others carry the same hash tag."""
+
+    name: str
+    arguments: tuple[tuple[str, str], ...]
+    has_rest: bool
+    text: str
+    sha: str
+
+    async def run(self, client: AsyncEvaluator, root: str, *args: Argument) -> Any:
+        """Run it; raises `redis.exceptions.RedisError` as the client does. Loads it where the server lacks it."""
+        try:
+            return await client.evalsha(self.sha, 1, root, *args)
+        except NoScriptError:
+            return await client.eval(self.text, 1, root, *args)
+
+    def run_blocking(self, client: Evaluator, root: str, *args: Argument) -> Any:
+        """As `run`, for a thread with a connection of its own."""
+        try:
+            return client.evalsha(self.sha, 1, root, *args)
+        except NoScriptError:
+            return client.eval(self.text, 1, root, *args)
+
+    def check(self, args: Sequence[Argument]) -> None:
+        """Raise TypeError when a call does not fit the header; for tests, the hot path trusts its callers."""
+        wanted = len(self.arguments)
+        if len(args) < wanted or (len(args) > wanted and not self.has_rest):
+            names = ", ".join(name for name, _ in self.arguments)
+            raise TypeError(f"{self.name} takes {names}{', ...' if self.has_rest else ''}, got {len(args)} arguments")
+
+
+def _read(path: str) -> str:
+    return files(__package__).joinpath("lua").joinpath(path).read_text(encoding="utf-8")
+
+
+def _header(source: str) -> str:
+    return source.split("\n", 1)[0] + "\n" + "".join(re.findall(r"^--.*\n", source, re.MULTILINE))
+
+
+def _parse_arguments(header: str) -> tuple[tuple[str, str], ...]:
+    block = re.search(r"^-- ARGV.*?(?=^-- (?:REST|RETURNS|FLAGS)|^--$)", header, re.MULTILINE | re.DOTALL)
+    found = (_ARGUMENT.match(line) for line in block.group().splitlines()) if block else ()
+    return tuple((match[1], match[2]) for match in found if match)
+
+
+def _preamble(arguments: tuple[tuple[str, str], ...], *, has_rest: bool) -> str:
+    lines = ["local call = redis.call", "local root = KEYS[1]"]
+    for index, (name, kind) in enumerate(arguments, 1):
+        value = f"tonumber(ARGV[{index}])" if kind == "int" else f"ARGV[{index}]"
+        lines.append(f"local {name} = {value}")
+    if has_rest:
+        lines.append(f"local rest = {{}}\nfor i = {len(arguments) + 1}, #ARGV do rest[#rest + 1] = ARGV[i] end")
+    return "\n".join(lines) + "\n"
+
+
+def compose(name: str) -> Script:
+    """Read and compose `lua/<name>.lua`."""
+    source = _read(f"{name}.lua")
+    header = _header(source)
+    arguments = _parse_arguments(header)
+    has_rest = "\n-- REST" in header
+    flags = "" if "\n-- FLAGS    deny-oom" in header else " flags=allow-oom"
+    includes = re.findall(r"^-- include: (.*)$", header, re.MULTILINE)
+    parts = [_read(f"include/{include}.lua") for include in " ".join(includes).split()]
+    text = f"#!lua{flags}\n{_preamble(arguments, has_rest=has_rest)}" + "\n".join([*parts, source])
+    return Script(name, arguments, has_rest, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+@cache
+def load(name: str) -> Script:
+    """The script of that name, composed once a process."""
+    return compose(name)
+
+
+def names() -> list[str]:
+    """Every script there is."""
+    return sorted(entry.name[:-4] for entry in files(__package__).joinpath("lua").iterdir() if entry.name.endswith(".lua"))

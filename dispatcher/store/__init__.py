@@ -1,0 +1,35 @@
+"""Redis, seen from above: one method a transition, each backed by one script."""
+
+from types import TracebackType
+
+from .care import CareStore, Promotion, Tick
+from .link import Link
+from .listing import RunLister
+from .pools import LimitStore, PoolStore, QueueStore
+from .runs import End, RunStore, WireRun, end_result
+from .workers import Beat, HandOff, Heartbeats, Joining, Letters, Turn, WorkerStore
+
+__all__ = [
+    "Beat", "CareStore", "End", "HandOff", "Heartbeats", "Joining", "Letters", "LimitStore", "Link", "PoolStore",
+    "Promotion", "QueueStore", "RunLister", "RunStore", "Store", "Tick", "Turn", "WireRun", "WorkerStore", "end_result",
+]  # fmt: skip
+
+
+class Store:
+    """All stores over one link. Async context manager; leaving it closes the connections."""
+
+    def __init__(self, url: str) -> None:
+        self.link = Link(url)
+        self.runs = RunStore(self.link)
+        self.lister = RunLister(self.link, self.runs)
+        self.pools = PoolStore(self.link)
+        self.queues = QueueStore(self.link)
+        self.limits = LimitStore(self.link)
+        self.workers = WorkerStore(self.link)
+        self.care = CareStore(self.link)
+
+    async def __aenter__(self) -> "Store":
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.link.close()

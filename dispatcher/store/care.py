@@ -1,0 +1,67 @@
+"""What services do for a pool: tick, promote, retain, and waiting for the bell."""
+
+from typing import NamedTuple
+
+from redis.exceptions import RedisError
+
+from .. import keys
+from .connection import BLOCK_MS
+from .link import Link, root_of
+
+
+class Tick(NamedTuple):
+    """What a tick found: workers whose lease ended, runs taken back from them."""
+
+    more: bool
+    lost: int
+    taken_back: int
+
+
+class Promotion(NamedTuple):
+    """What became due. `wait_ms` until the next one is due, None when there is none; `late_ms` of the first."""
+
+    promoted: int
+    expired: int
+    wait_ms: int | None
+    more: bool
+    late_ms: int
+
+
+class CareStore:
+    """Calls of the dispatcher and scheduler services."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    async def tick(self, pool: str) -> Tick:
+        """Look after silent workers, sweeps and leftovers. Repeatable, any number of dispatchers."""
+        _, more, lost, taken, _ = await self._link.call("tick", pool, self._link.now_ms)
+        return Tick(bool(more), lost, taken)
+
+    async def promote(self, pool: str, most: int = 64) -> Promotion:
+        """Move due runs into the backlog and end those past their deadline. Repeatable, any number of schedulers."""
+        promoted, expired, now, due, more, late = await self._link.call("promote", pool, self._link.now_ms, most)
+        return Promotion(promoted, expired, max(0, due - now) if due else None, bool(more), late)
+
+    async def retain(self, pool: str, most: int = 256) -> tuple[int, bool]:
+        """Forget finished runs past the pool's retention; how many, and whether there are more."""
+        forgotten, more = await self._link.call("retain", pool, self._link.now_ms, most)
+        return forgotten, bool(more)
+
+    async def wait_bells(self, last: dict[str, str]) -> set[str]:
+        """Pools where something is due earlier than known, since `last` (pool -> entry, moved on). Blocks up to 2 s."""
+        streams = {keys.bell(root_of(pool)): entry for pool, entry in last.items()}
+        pools = dict(zip(streams, last, strict=True))
+        try:
+            reply = await self._link.blocking.xread(dict(streams), block=BLOCK_MS)
+        except (RedisError, OSError) as error:
+            raise self._link.error(error) from error
+        rung: set[str] = set()
+        for name, entries in reply.items() if isinstance(reply, dict) else reply or ():
+            pool = pools[name.decode()]
+            entry = entries[-1]
+            while not isinstance(entry[0], bytes):
+                entry = entry[-1]
+            last[pool] = entry[0].decode()
+            rung.add(pool)
+        return rung

@@ -1,0 +1,98 @@
+"""Connections to Redis, in three profiles, and what a server must be like.
+
+commands   retried: every script can be sent twice. Gives up after about 10 s; callers go on for 60 s at most.
+blocking   finite BLOCK and a socket timeout above it; redis-py's defaults would abandon a read and lose its reply.
+heartbeat  a thread's own, short timeout, no retry: late news of a lease is no news.
+"""
+
+import re
+from typing import Any
+
+import redis
+import redis.asyncio as aredis
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
+from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
+from redis.retry import Retry
+
+from ..errors import ServerError, ServerUnfit, ServerUnreachable
+
+BLOCK_MS = 2000
+_LEAST_REDIS, _LEAST_VALKEY = (7, 0), (7, 2)
+
+
+def commands(url: str) -> aredis.Redis:
+    """A client for scripts and reads."""
+    retry = AsyncRetry(ExponentialWithJitterBackoff(base=0.02, cap=1), retries=6)
+    return aredis.Redis.from_url(url, socket_timeout=5, socket_connect_timeout=3, retry=retry)
+
+
+def turns(url: str) -> aredis.Redis:
+    """A client for a worker's turns: its loop decides when to say it again."""
+    return aredis.Redis.from_url(url, socket_timeout=5, socket_connect_timeout=3, retry=AsyncRetry(NoBackoff(), 0))
+
+
+def blocking(url: str) -> aredis.Redis:
+    """A client for reads that wait up to BLOCK_MS."""
+    timeout = BLOCK_MS / 1000 + 3
+    return aredis.Redis.from_url(
+        url, socket_timeout=timeout, socket_connect_timeout=3, retry=AsyncRetry(NoBackoff(), 0), max_connections=4
+    )
+
+
+def heartbeats(url: str, lease_seconds: float) -> redis.Redis:
+    """A thread's client for heartbeats."""
+    timeout = max(0.2, lease_seconds / 6)
+    return redis.Redis.from_url(
+        url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=Retry(NoBackoff(), 0)
+    )
+
+
+def without_password(url: str) -> str:
+    """The URL as it may be shown."""
+    return re.sub(r"(://[^:@/]*:)[^@]*@", r"\1***@", url)
+
+
+def server_error(url: str, error: Exception) -> ServerError:
+    """What a client's exception means for people."""
+    shown = without_password(url)
+    if isinstance(error, AuthenticationError | NoPermissionError):
+        return ServerUnfit(f"the server at {shown} refuses these credentials ({error}): check SLUICE_REDIS_URL")
+    if isinstance(error, ResponseError):
+        return ServerUnfit(f"the server at {shown} refused a call: {error}")
+    return ServerUnreachable(shown, str(error) or type(error).__name__)
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(".")[:2])
+
+
+def unfit_version(info: dict[str, Any]) -> str | None:
+    """Why the server is too old, or None."""
+    valkey = info.get("valkey_version")
+    if valkey:
+        return None if _version(valkey) >= _LEAST_VALKEY else f"Valkey {valkey} is too old, 7.2 is the least"
+    found = str(info.get("redis_version", "0.0"))
+    return None if _version(found) >= _LEAST_REDIS else f"Redis {found} is too old, 7.0 is the least"
+
+
+async def check_server(client: aredis.Redis, url: str) -> list[str]:
+    """Raise ServerError where the server must not be used; return warnings where it should be set otherwise."""
+    try:
+        info: dict[str, Any] = await client.info("server")
+        memory: dict[str, Any] = await client.info("memory")
+        persistence: dict[str, Any] = await client.info("persistence")
+    except (RedisError, OSError) as error:
+        raise server_error(url, error) from error
+    shown = without_password(url)
+    if why := unfit_version(info):
+        raise ServerUnfit(f"the server at {shown}: {why}")
+    policy = memory.get("maxmemory_policy", "noeviction")
+    if policy != "noeviction":
+        raise ServerUnfit(
+            f"the server at {shown} evicts keys when memory is short (maxmemory-policy {policy}) and would lose runs: "
+            "`CONFIG SET maxmemory-policy noeviction`, or use a server of its own"
+        )
+    if not persistence.get("aof_enabled"):
+        return ["no append-only file: a restart of the server loses runs; set `appendonly yes`"]
+    return []

@@ -1,0 +1,181 @@
+"""Runs: publish, cancel, wait, read."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from redis.exceptions import RedisError
+
+from .. import codec, keys
+from ..errors import InvalidInput, PoolNotFound, QueueDeleting, RunNotFound
+from ..ids import published_at_ms
+from ..models import Run, RunState
+from ..names import split_bucket
+from .connection import BLOCK_MS
+from .link import Link, root_of
+
+PUBLISH_AT_ONCE = 500
+
+
+class WireRun(NamedTuple):
+    """A run as the publish script takes it."""
+
+    id: str
+    bucket: str
+    extra: bytes
+    spec: bytes
+
+
+class End(NamedTuple):
+    """How a run ended; `facts` is empty when they were too large to be told and are to be read."""
+
+    state: str
+    facts: bytes
+
+
+def _when(ms: float | str | None) -> datetime | None:
+    return datetime.fromtimestamp(float(ms) / 1000, UTC) if ms and float(ms) else None
+
+
+class RunStore:
+    """Transitions and readings of runs."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    async def publish(self, pool: str, runs: Sequence[WireRun]) -> list[str]:
+        """Publish; '' for each new run, 'exists' or 'same <id>' for the others. Repeatable.
+
+        Raises PoolNotFound, QueueDeleting, InvalidInput, ServerError; then none of these runs was published.
+        """
+        flat: list[str | bytes] = []
+        for run in runs:
+            flat += run
+        reply = await self._link.call("publish", pool, self._link.now_ms, *flat)
+        if reply[0] == b"no_pool":
+            raise PoolNotFound(pool)
+        if reply[0] == b"deleting":
+            raise QueueDeleting(pool, reply[1].decode())
+        statuses = [""] * len(runs)
+        for index, status in zip(reply[3::2], reply[4::2], strict=True):
+            statuses[index] = status.decode()
+        return statuses
+
+    async def cancel(self, pool: str, ids: Sequence[str], reason: str = "asked") -> list[str]:
+        """Cancel; 'cancelled', 'cancelling', 'already' or 'missing' for each. Repeatable."""
+        reply = await self._link.call("cancel", pool, self._link.now_ms, reason, *ids)
+        return [status.decode() for status in reply[1:]]
+
+    async def wait(self, pool: str, client: str, ids: Sequence[str]) -> list[End | None]:
+        """The end of each run; None when this client's reply stream will tell. Raises RunNotFound."""
+        ends: list[End | None] = []
+        for run_id, answer in zip(ids, await self._link.call("wait", pool, client, *ids), strict=True):
+            if answer == 0:
+                raise RunNotFound(run_id)
+            ends.append(End(answer[0].decode(), answer[1]) if answer else None)
+        return ends
+
+    async def read_replies(self, client: str, last: dict[str, str]) -> list[tuple[str, str, End]]:
+        """Ends told to this client since `last` (pool -> entry id, moved on here): pool, run id, end. Blocks up to 2 s."""
+        streams = {keys.reply(root_of(pool), client): entry for pool, entry in last.items()}
+        pools = dict(zip(streams, last, strict=True))
+        try:
+            reply = await self._link.blocking.xread(dict(streams), block=BLOCK_MS)
+        except (RedisError, OSError) as error:
+            raise self._link.error(error) from error
+        found: list[tuple[str, str, End]] = []
+        rows = reply.items() if isinstance(reply, dict) else reply or ()
+        for name, entries in rows:
+            pool = pools[name.decode()]
+            for entry, fields in _entries(entries):
+                last[pool] = entry.decode()
+                found.append((pool, fields[b"run"].decode(), End(fields[b"state"].decode(), fields[b"facts"])))
+        return found
+
+    async def get(self, pool: str, run_id: str) -> Run:
+        """The run as it is now. Raises RunNotFound."""
+        found = await self.get_many(pool, [run_id])
+        if not found:
+            raise RunNotFound(run_id)
+        return found[0]
+
+    async def get_many(self, pool: str, ids: Iterable[str]) -> list[Run]:
+        """The runs of these ids that there are, in that order."""
+        root, wanted = root_of(pool), list(ids)
+        async with self._link.client.pipeline(transaction=False) as pipe:
+            for run_id in wanted:
+                pipe.get(keys.record(root, run_id))
+                pipe.hgetall(keys.facts(root, run_id))
+                pipe.zscore(keys.due(root), "r" + run_id)
+            rows = await self._execute(pipe)
+        triples = zip(wanted, rows[::3], rows[1::3], rows[2::3], strict=True)
+        return [_run(pool, run_id, raw, facts, due) for run_id, raw, facts, due in triples if raw]
+
+    async def _execute(self, pipe: Any) -> list[Any]:
+        try:
+            result: list[Any] = await pipe.execute()
+        except (RedisError, OSError) as error:
+            raise self._link.error(error) from error
+        return result
+
+
+def _entries(entries: Any) -> list[tuple[bytes, dict[bytes, bytes]]]:
+    """XREAD's entries, whichever protocol: RESP3 wraps them once more."""
+    if entries and isinstance(entries[0], list) and entries[0] and isinstance(entries[0][0], tuple | list):
+        return [entry for chunk in entries for entry in chunk]
+    return list(entries)
+
+
+def _error_text(result: Any) -> str:
+    return str(result.get("error", result)) if isinstance(result, dict) else str(result or "")
+
+
+def _run(pool: str, run_id: str, raw: bytes, facts: dict[bytes, bytes], due: float | None) -> Run:
+    record = codec.decode_record(raw)
+    queue, labels, held_keys = split_bucket(record.bucket)
+    spec = codec.decode_spec(record.spec)
+    published = published_at_ms(run_id) if len(run_id) == 32 and run_id[12] == "7" else record.entry_ms
+    base: dict[str, Any] = {
+        "id": run_id, "pool": pool, "queue": queue, "labels": labels, "keys": held_keys, "spec": spec,
+        "published_at": _when(published), "scheduled_for": _when(due or spec.at),
+    }  # fmt: skip
+    if record.facts:
+        return Run(**base, **_final(record.facts))
+    if facts:
+        return Run(**base, **_current({key.decode(): value for key, value in facts.items()}))
+    state = RunState.QUEUED if record.entry_ms else RunState.SCHEDULED
+    return Run(**base, state=state)
+
+
+def _final(facts: list[Any]) -> dict[str, Any]:
+    state, reason, attempt, crashes, token, worker, infrastructure, admitted, started, finished, packed = facts
+    result = codec.unpack(packed) if packed else None
+    return {
+        "state": RunState(state), "reason": reason, "attempt": attempt, "crashes": crashes, "claim_token": token,
+        "worker": worker, "infrastructure": infrastructure, "admitted_at": _when(admitted),
+        "started_at": _when(started), "finished_at": _when(finished),
+        "result": result if state == "completed" else None,
+        "error": "" if state == "completed" else _error_text(result),
+    }  # fmt: skip
+
+
+def _current(facts: dict[str, bytes]) -> dict[str, Any]:
+    def text(name: str) -> str:
+        return facts.get(name, b"").decode()
+
+    error = _error_text(codec.unpack(facts["error"])) if facts.get("error") else ""
+    return {
+        "state": RunState(text("state")), "reason": text("reason"), "attempt": int(text("attempt") or 0),
+        "crashes": int(text("crashes") or 0), "claim_token": int(text("token") or 0), "worker": text("worker"),
+        "infrastructure": text("infrastructure"), "admitted_at": _when(text("admitted")),
+        "started_at": _when(text("started")), "error": error,
+    }  # fmt: skip
+
+
+def end_result(run_id: str, end: End) -> tuple[str, str, Any]:
+    """State, reason and result (or error text) of an end whose facts were told."""
+    facts = codec.decode_facts(end.facts)
+    if len(facts) != 11:
+        raise InvalidInput(f"run {run_id} has facts of another version")
+    result = codec.unpack(facts[10]) if facts[10] else None
+    return end.state, facts[1], result if end.state == "completed" else _error_text(result)

@@ -1,0 +1,220 @@
+"""Workers: join, turn, heartbeat, leave, and what people see of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import msgpack
+import redis
+from redis.exceptions import RedisError
+
+from .. import keys, scripts
+from ..errors import PoolNotFound, TooManyLanes, WorkerGone, WorkerNotFound, WorkerTypeMismatch
+from ..models import WorkerInfo
+from . import connection
+from .connection import BLOCK_MS
+from .link import Link, root_of
+from .runs import _entries
+
+
+class HandOff(NamedTuple):
+    """A run given to a worker: its number in that worker's sequence, its claim, its spec (b'' is to be fetched)."""
+
+    number: int
+    token: str
+    attempt: int
+    crashes: int
+    id: str
+    spec: bytes
+
+
+class Turn(NamedTuple):
+    """A turn's answer. `last` is the highest number given so far; `orders` are (id, token) to cancel."""
+
+    more: bool
+    last: int
+    refusals: list[bytes]
+    drain: bool
+    orders: list[tuple[str, str]]
+    runs: list[HandOff]
+
+
+class Beat(NamedTuple):
+    """A heartbeat's answer; `foreign` ids are named by the worker but not its own."""
+
+    drain: bool
+    orders: list[tuple[str, str]]
+    foreign: list[str]
+
+
+class Letters(NamedTuple):
+    """What came into an inbox."""
+
+    runs: list[HandOff]
+    drain: bool
+    orders: list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Joining:
+    """How a worker presents itself."""
+
+    name: str
+    lane: str
+    capacity: int
+    lease_ms: int
+    type: str
+    auto_start: bool
+    info: dict[str, Any]
+    queues: tuple[str, ...] = ()
+
+
+def _hand_off(words: bytes, spec: bytes) -> HandOff:
+    number, token, attempt, crashes, run_id = words.decode().split(":", 4)
+    return HandOff(int(number), token, int(attempt), int(crashes), run_id, spec)
+
+
+def _orders(row: list[bytes]) -> list[tuple[str, str]]:
+    return [(row[i].decode(), row[i + 1].decode()) for i in range(1, len(row), 2)]
+
+
+class WorkerStore:
+    """A worker's side of the protocol."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._turn = scripts.load("turn")
+
+    async def join(self, pool: str, worker: Joining) -> None:
+        """Present a worker. Repeatable. Raises PoolNotFound, WorkerTypeMismatch, TooManyLanes, ServerError."""
+        info: bytes = msgpack.packb(worker.info)
+        reply = await self._link.call(
+            "join", pool, self._link.now_ms, worker.name, worker.lane, worker.capacity, worker.lease_ms,
+            worker.type, int(worker.auto_start), info, *worker.queues,
+        )  # fmt: skip
+        if reply[0] == b"no_pool":
+            raise PoolNotFound(pool)
+        if reply[0] == b"type":
+            raise WorkerTypeMismatch(pool, reply[1].decode(), worker.type)
+        if reply[0] == b"lanes":
+            raise TooManyLanes(pool, int(reply[1]))
+
+    async def turn(self, pool: str, worker: str, seen: int, *, offer: bool, ends: Sequence[Any]) -> Turn:
+        """One turn; `ends` is flat: id, token, outcome, argument, result. Raises WorkerGone, ServerError."""
+        try:
+            reply = await self._turn.run(
+                self._link.turns, root_of(pool), self._link.now_ms, worker, seen, int(offer), *ends
+            )
+        except (RedisError, OSError) as error:
+            raise self._link.error(error) from error
+        if reply[0] == b"gone":
+            raise WorkerGone(worker)
+        _, _, more, last, refusals, orders, flat = reply
+        runs = [_hand_off(flat[i], flat[i + 1]) for i in range(0, len(flat), 2)]
+        return Turn(bool(more), last, refusals, orders[0] == b"drain", _orders(orders), runs)
+
+    async def start(self, pool: str, worker: str, runs: Sequence[tuple[str, str, str]]) -> list[str]:
+        """Pending runs (id, token, infrastructure) are running. 'started', 'already', 'cancelling', 'stale' for each."""
+        flat = [part for run in runs for part in run]
+        reply = await self._link.call("start", pool, self._link.now_ms, worker, *flat)
+        if reply[0] == b"gone":
+            raise WorkerGone(worker)
+        return [status.decode() for status in reply[1:]]
+
+    async def leave(self, pool: str, worker: str) -> None:
+        """Go in good order; what is held is handed back, uncharged. Repeatable."""
+        while True:
+            reply = await self._link.call("leave", pool, self._link.now_ms, worker)
+            if not reply[2] or reply[0] == b"gone":
+                return
+
+    async def read_inbox(self, pool: str, worker: str, last: str) -> tuple[str, Letters]:
+        """What came after entry `last`, and the new last entry. Blocks up to 2 s. Raises ServerError."""
+        inbox = keys.inbox(root_of(pool), worker)
+        try:
+            reply = await self._link.blocking.xread({inbox: last}, block=BLOCK_MS)
+        except (RedisError, OSError) as error:
+            raise self._link.error(error) from error
+        letters = Letters([], False, [])
+        if not reply:
+            return last, letters
+        entries = _entries(next(iter(reply.values())) if isinstance(reply, dict) else reply[0][1])
+        for entry, fields in entries:
+            last = entry.decode()
+            letters = _read_letter(letters, fields)
+        return last, letters
+
+    async def spec(self, pool: str, run_id: str) -> bytes:
+        """The spec of a run that was too large to be handed off, b'' when it is gone."""
+        from ..codec import decode_record
+
+        raw: bytes | None = await self._link.client.get(keys.record(root_of(pool), run_id))
+        return decode_record(raw).spec if raw else b""
+
+    async def drain(self, pool: str, worker: str) -> None:
+        """Ask a worker to take no more runs and go. Raises WorkerNotFound."""
+        if await self._link.call("drain", pool, worker) != b"ok":
+            raise WorkerNotFound(worker)
+
+    async def list(self, pool: str) -> list[WorkerInfo]:
+        """The pool's live workers, by name."""
+        root, client = root_of(pool), self._link.client
+        try:
+            leases = await client.zrange(keys.workers(root), 0, -1, withscores=True)
+            found = [await self._info(pool, row[0].decode(), float(row[1])) for row in leases]
+        except (RedisError, OSError) as error:
+            raise self._link.error(error) from error
+        return sorted((info for info in found if info), key=lambda info: info.id)
+
+    async def _info(self, pool: str, name: str, lease: float) -> WorkerInfo | None:
+        root = root_of(pool)
+        async with self._link.client.pipeline(transaction=False) as pipe:
+            pipe.hgetall(keys.worker(root, name))
+            pipe.zrange(keys.worker_slots(root, name), 0, -1)
+            row, held = await pipe.execute()
+        if not row:
+            return None
+        info = msgpack.unpackb(row[b"info"]) if row.get(b"info") else {}
+        return WorkerInfo(
+            id=name, pool=pool, state=row[b"state"].decode(), lane=row[b"lane"].decode(), capacity=int(row[b"capacity"]),
+            held=len(held), lease_ends_at=datetime.fromtimestamp(lease / 1000, UTC), type=info.get("type", ""),
+            name=info.get("name", ""), host=info.get("host", ""), pid=info.get("pid", 0),
+            version=info.get("version", ""), joined_at=datetime.fromtimestamp(int(row[b"joined"]) / 1000, UTC),
+            runs=tuple(run_id.decode() for run_id in held),
+        )  # fmt: skip
+
+
+def _read_letter(letters: Letters, fields: dict[bytes, bytes]) -> Letters:
+    for name, value in fields.items():
+        if name == b"cancel":
+            run_id, token = value.decode().split(":", 1)
+            letters.orders.append((run_id, token))
+        elif name == b"drain":
+            letters = letters._replace(drain=True)
+        else:
+            letters.runs.append(_hand_off(name, value))
+    return letters
+
+
+class Heartbeats:
+    """Heartbeats of one worker from a thread, over a connection of their own."""
+
+    def __init__(self, url: str, pool: str, worker: str, lease_seconds: float) -> None:
+        self._client: redis.Redis = connection.heartbeats(url, lease_seconds)
+        self._script = scripts.load("heartbeat")
+        self._root, self._worker = root_of(pool), worker
+
+    def beat(self, seen: int, held: Sequence[str], show: dict[str, Any]) -> Beat:
+        """Renew the lease. Raises WorkerGone, RedisError, OSError."""
+        packed: bytes = msgpack.packb(show)
+        reply = self._script.run_blocking(self._client, self._root, 0, self._worker, seen, packed, *held)
+        if reply[0] == b"gone":
+            raise WorkerGone(self._worker)
+        return Beat(reply[1][0] == b"drain", _orders(reply[1]), [run_id.decode() for run_id in reply[2]])
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
