@@ -30,7 +30,6 @@ SPEC_FIELDS = (
 _HEADER = struct.Struct(">BB6s4sH")
 _TERMINAL = 8
 _NO_RETRY = RetryPolicy()
-_EMPTY = RunSpec()
 
 
 class Record(NamedTuple):
@@ -148,3 +147,11 @@ def encode_extra(
     return packed
 
 
+
+
+def encode_plain_spec(function: str, parameters: dict[str, Any], limit: int = PAYLOAD_LIMIT) -> bytes:
+    """`encode_spec` of a run that says nothing else: what most publishes are, at a third of the cost."""
+    packed = pack((function, parameters) if parameters else (function,))
+    if len(packed) > limit:
+        raise PayloadTooLarge(len(packed), limit)
+    return packed

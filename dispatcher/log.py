@@ -2,25 +2,65 @@
 
 An event has a name of two words and its facts as fields: `log.info("run.admitted", run_id=..., queue=...)`. JSON by
 default, text on a terminal. Times are ISO 8601 in UTC. Secrets are replaced, control characters in text written out.
+
+structlog takes a quarter of a second to import, so it is loaded at the first event that is shown.
 """
 
 import logging
 import sys
 from collections.abc import Mapping, MutableMapping, Sequence
-from typing import Any, Literal, TextIO, cast
-
-import structlog
-from structlog.typing import FilteringBoundLogger, Processor
+from typing import TYPE_CHECKING, Any, Literal, TextIO, cast
 
 from .redaction import HIDDEN, hide_passwords, is_secret, without_controls
 
+if TYPE_CHECKING:
+    from structlog.typing import Processor
+
 Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["auto", "json", "console"]
-Logger = FilteringBoundLogger
 Event = MutableMapping[str, Any]
 
 _KEEP_LINES = frozenset({"exception", "stack"})
 _DEEPEST = 8
+
+
+class _Configuration:
+    """What `configure_logging` was told last; nothing, until it is called."""
+
+    level: int | None = None
+    style: Format = "auto"
+    stream: TextIO | None = None
+
+
+class Logger:
+    """Writes the events of one part of Sluice. Fields are keywords; `error` may be followed by a traceback."""
+
+    __slots__ = ("_component",)
+
+    def __init__(self, component: str) -> None:
+        self._component = component
+
+    def debug(self, event: str, **fields: object) -> None:
+        """Tell what only a developer wants to know."""
+        if _is_shown(logging.DEBUG):
+            _bound(self._component).debug(event, **fields)
+
+    def info(self, event: str, **fields: object) -> None:
+        """Tell what happened."""
+        if _is_shown(logging.INFO):
+            _bound(self._component).info(event, **fields)
+
+    def warning(self, event: str, **fields: object) -> None:
+        """Tell what an operator should look at soon."""
+        _bound(self._component).warning(event, **fields)
+
+    def error(self, event: str, **fields: object) -> None:
+        """Tell what failed."""
+        _bound(self._component).error(event, **fields)
+
+    def exception(self, event: str, **fields: object) -> None:
+        """Tell what failed, with the traceback of the exception that is being handled."""
+        _bound(self._component).exception(event, **fields)
 
 
 def configure_logging(level: Level = "info", style: Format = "auto", stream: TextIO | None = None) -> None:
@@ -28,44 +68,65 @@ def configure_logging(level: Level = "info", style: Format = "auto", stream: Tex
 
     `stream` is standard error when None, looked up at each use. `auto` means text when that is a terminal.
     """
-    chosen = stream or sys.stderr
-    console = style == "console" or (style == "auto" and chosen.isatty())
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.StackInfoRenderer(),
-            structlog.processors.format_exc_info,
-            _redact,
-            *(_console(colors=chosen.isatty()) if console else _json()),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=lambda *_: structlog.WriteLogger(stream or sys.stderr),
-        cache_logger_on_first_use=False,
-    )
+    _Configuration.level, _Configuration.style, _Configuration.stream = getattr(logging, level.upper()), style, stream
+    if "structlog" in sys.modules:
+        _apply()
 
 
 def get_logger(component: str) -> Logger:
     """Return the logger of a part (`caretaker`, `worker`); every event of it carries that name.
 
-    In a process that has configured no logging, only warnings and errors are shown: a library keeps quiet.
+    A process that has called no `configure_logging` is somebody else's: its own structlog settings hold, and
+    without any only warnings and errors are shown.
     """
+    return Logger(component)
+
+
+def _is_shown(level: int) -> bool:
+    """Tell cheaply whether an event can be shown at all."""
+    if _Configuration.level is not None:
+        return level >= _Configuration.level
+    return "structlog" in sys.modules and sys.modules["structlog"].is_configured()
+
+
+def _bound(component: str) -> Any:  # noqa: ANN401 - structlog's loggers are made at run time
+    import structlog  # noqa: PLC0415 - slow, see above
+
     if not structlog.is_configured():
-        configure_logging("warning")
-    return cast("Logger", structlog.get_logger(component=component))
+        _apply()
+    return structlog.get_logger(component=component)
 
 
-def _json() -> Sequence[Processor]:
-    return (structlog.processors.JSONRenderer(default=str, ensure_ascii=False),)
+def _apply() -> None:
+    """Hand the configuration to structlog."""
+    import structlog  # noqa: PLC0415 - slow, see above
 
-
-def _console(*, colors: bool) -> Sequence[Processor]:
-    renderer = structlog.dev.ConsoleRenderer(
-        colors=colors,
-        exception_formatter=structlog.dev.plain_traceback,  # a pretty one prints local variables, secrets among them
+    chosen = _Configuration.stream
+    level = logging.WARNING if _Configuration.level is None else _Configuration.level
+    structlog.configure(
+        processors=_processors(chosen or sys.stderr),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=lambda *_: structlog.WriteLogger(chosen or sys.stderr),
+        cache_logger_on_first_use=False,
     )
-    return (_write_out_controls, renderer)
+
+
+def _processors(stream: TextIO) -> "list[Processor]":
+    import structlog  # noqa: PLC0415 - slow, see above
+
+    common: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+        structlog.processors.format_exc_info,
+        _redact,
+    ]
+    if not (_Configuration.style == "console" or (_Configuration.style == "auto" and stream.isatty())):
+        return [*common, structlog.processors.JSONRenderer(default=str, ensure_ascii=False)]
+    plain = structlog.dev.plain_traceback  # a pretty one prints local variables, secrets among them
+    renderer = structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=plain)
+    return [*common, _write_out_controls, renderer]
 
 
 def _redact(_logger: object, _method: str, event: Event) -> Event:

@@ -15,6 +15,7 @@ from .connection import BLOCK_MS
 from .link import Link, root_of
 
 PUBLISH_AT_ONCE = 500
+MISSING = "missing"
 
 
 class WireRun(NamedTuple):
@@ -67,13 +68,12 @@ class RunStore:
         return [status.decode() for status in reply[1:]]
 
     async def wait(self, pool: str, client: str, ids: Sequence[str]) -> list[End | None]:
-        """The end of each run; None when this client's reply stream will tell. Raises RunNotFound."""
-        ends: list[End | None] = []
-        for run_id, answer in zip(ids, await self._link.call("wait", pool, client, *ids), strict=True):
-            if answer == 0:
-                raise RunNotFound(run_id)
-            ends.append(End(answer[0].decode(), answer[1]) if answer else None)
-        return ends
+        """The end of each run, state MISSING when there is no such run; None when the reply stream will tell."""
+        answers = await self._link.call("wait", pool, client, *ids)
+        return [
+            End(MISSING, b"") if answer == 0 else End(answer[0].decode(), answer[1]) if answer else None
+            for answer in answers
+        ]
 
     async def read_replies(self, client: str, last: dict[str, str]) -> list[tuple[str, str, End]]:
         """Ends told to this client since `last` (pool -> entry id, moved on here): pool, run id, end. Blocks up to 2 s."""

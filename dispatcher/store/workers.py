@@ -213,7 +213,8 @@ class Heartbeats:
         reply = self._script.run_blocking(self._client, self._root, 0, self._worker, seen, packed, *held)
         if reply[0] == b"gone":
             raise WorkerGone(self._worker)
-        return Beat(reply[1][0] == b"drain", _orders(reply[1]), [run_id.decode() for run_id in reply[2]])
+        _, _, orders, foreign = reply
+        return Beat(orders[0] == b"drain", _orders(orders), [run_id.decode() for run_id in foreign])
 
     def close(self) -> None:
         """Close the connection."""

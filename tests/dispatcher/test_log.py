@@ -2,11 +2,14 @@
 
 import io
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
 import structlog
 
+from dispatcher import log as log_module
 from dispatcher.log import configure_logging, get_logger
 
 
@@ -17,8 +20,11 @@ class Terminal(io.StringIO):
 
 @pytest.fixture(autouse=True)
 def unconfigured() -> Iterator[None]:
+    before = (log_module._Configuration.level, log_module._Configuration.style, log_module._Configuration.stream)
+    log_module._Configuration.level = None
     structlog.reset_defaults()
     yield
+    log_module._Configuration.level, log_module._Configuration.style, log_module._Configuration.stream = before
     structlog.reset_defaults()
 
 
@@ -111,6 +117,21 @@ def test_an_unconfigured_library_is_quiet_but_for_warnings(capsys: pytest.Captur
     assert out == ""
     assert "run.published" not in err
     assert "connection.lost" in err
+
+
+def test_an_application_keeps_its_own_structlog_settings() -> None:
+    with structlog.testing.capture_logs() as seen:
+        structlog.configure()
+        get_logger("client").info("run.published", run_id="ab")
+    assert seen == [{"event": "run.published", "log_level": "info", "component": "client", "run_id": "ab"}]
+
+
+def test_structlog_is_loaded_late() -> None:
+    code = (
+        "import sys; from dispatcher.log import configure_logging, get_logger\n"
+        "configure_logging('warning'); get_logger('x').info('run.admitted'); sys.exit('structlog' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_a_later_configuration_counts_for_earlier_loggers() -> None:

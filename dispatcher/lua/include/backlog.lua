@@ -59,8 +59,8 @@ end
 
 -- Take one run out of the middle; false when it is not there.
 local function remove(bucket, record)
-  local found = call('XDEL', bucket.stream, string.format('%.0f-%.0f', record.ms, record.seq))
-  if found == 0 then found = call('ZREM', bucket.front, record.id) end
+  local found = call('ZREM', bucket.front, record.id)
+  if found == 0 then found = call('XDEL', bucket.stream, string.format('%.0f-%.0f', record.ms, record.seq)) end
   if found == 0 then return false end
   change_depth(bucket.queue, -1)
   if is_empty(bucket) then leave(bucket) end

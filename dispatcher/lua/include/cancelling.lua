@@ -8,12 +8,13 @@ local function cancel_run(id, reason)
   local record = read_record(id)
   if not record then return 'missing' end
   if record.facts then return 'already' end
-  local facts = has(record.flags, HAS_FACTS) and read_facts(id) or nil
-  if remove_waiting(record) then
+  local facts = read_facts(id)
+  -- A held run's entry id may be that of a younger run by now: the stream of an emptied bucket starts anew.
+  local waits = not facts or facts.worker == ''
+  if waits and remove_waiting(record) then
     terminate(record, facts, 'cancelled', reason, '')
     return 'cancelled'
   end
-  facts = facts or read_facts(id)
   if facts.state ~= 'cancelling' then
     call('HSET', root .. ':run:' .. id, 'state', 'cancelling', 'reason', reason)
     event('cancelling', facts.worker, id)

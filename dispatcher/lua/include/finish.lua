@@ -2,11 +2,14 @@
 local ENDS = {completed = true, failed = true, cancelled = true, crashed = true}
 
 -- `already` when this very claim did it before; `stale` when it is not the holder's to say.
-local function refusal(record, facts, token)
+local function refusal(worker, record, facts, token)
   if not record then return 'stale' end
-  local last = facts and facts.token
-  if record.facts then last = string.format('%.0f', cmsgpack.unpack(record.facts)[5]) end
-  return last == token and 'already' or 'stale'
+  local last, by = facts and facts.token, facts and facts.worker
+  if record.facts then
+    local ended = cmsgpack.unpack(record.facts)
+    last, by = string.format('%.0f', ended[5]), ended[6] ~= worker.name and ended[6] or ''
+  end
+  return last == token and by == '' and 'already' or 'stale'
 end
 
 local function finish_again(record, facts, delay, result)
@@ -26,7 +29,7 @@ end
 local function finish(worker, id, token, outcome, argument, result)
   local record = read_record(id)
   local facts = record and not record.facts and read_facts(id)
-  if not facts or facts.worker ~= worker.name or facts.token ~= token then return refusal(record, facts, token) end
+  if not facts or facts.worker ~= worker.name or facts.token ~= token then return refusal(worker, record, facts, token) end
   if facts.state == 'cancelling' then call('HDEL', root .. ':orders:' .. worker.name, id) end
   if outcome == 'lost' then
     take_back(record, facts, worker.name)

@@ -1,0 +1,46 @@
+"""The caretaker's duties for one pool: what needs a clock or an eye. Any number of dispatchers do them at once.
+
+reclaim     workers whose lease ended are marked dead, their runs go back to the front of their queues
+sweeps      bulk edits that were left open go on
+leftovers   runs that a bounded call left unadmitted are admitted
+retention   finished runs past their time are forgotten
+"""
+
+import anyio
+
+from .clock import Clock
+from .log import get_logger
+from .metrics import RUNS_RECLAIMED
+from .store import Store
+
+RETAIN_SECONDS = 5.0
+_log = get_logger("dispatcher")
+
+
+class Caretaker:
+    """Looks after pools. Every script it calls may be called by any other dispatcher at the same time."""
+
+    def __init__(self, store: Store, clock: Clock, tick_seconds: float) -> None:
+        self._store, self._clock, self._tick = store, clock, tick_seconds
+
+    async def look_after(self, pool: str) -> None:
+        """All duties for a pool, until cancelled. Raises ServerError."""
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._watch, pool)
+            group.start_soon(self._forget, pool)
+
+    async def _watch(self, pool: str) -> None:
+        while True:
+            tick = await self._store.care.tick(pool)
+            if tick.lost:
+                _log.warning("worker.lost", pool=pool, workers=tick.lost)
+            if tick.taken_back:
+                RUNS_RECLAIMED.labels(pool=pool).inc(tick.taken_back)
+                _log.warning("run.reclaimed", pool=pool, runs=tick.taken_back)
+            if not tick.more:
+                await self._clock.sleep(self._tick)
+
+    async def _forget(self, pool: str) -> None:
+        while True:
+            _, more = await self._store.care.retain(pool)
+            await self._clock.sleep(0.02 if more else RETAIN_SECONDS)

@@ -1,0 +1,143 @@
+"""Administration of pools, queues, limits and workers; every change acts at once on all that is admitted after it."""
+
+from __future__ import annotations
+
+import builtins
+from typing import Any
+
+from ..errors import PoolNotFound, WorkerNotFound
+from ..models import KeyLimit, Slot, WorkerInfo, WorkPool, WorkQueue
+from ..store import Store
+
+
+class Pools:
+    """Work pools of the server."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store.pools
+
+    async def create(
+        self, name: str, *, type: str = "function", limit: int | None = None, description: str = "", paused: bool = False,
+        if_missing: bool = False, **more: int,
+    ) -> bool:  # fmt: skip
+        """Create a pool for one type of worker; False when `if_missing` found it. Raises PoolExists, InvalidInput.
+
+        `more`: retention_ms and retention_count (how long and how many finished runs are kept), crashes (the budget).
+        """
+        fields: dict[str, Any] = {"limit": limit, "description": description, "paused": paused, **more}
+        return await self._store.create(name, type, ensure=if_missing, **fields)
+
+    async def update(self, name: str, **fields: int | str | bool | None) -> None:
+        """Change limit (None clears it), paused, description, retention_ms, retention_count, crashes."""
+        await self._store.update(name, **fields)
+
+    async def pause(self, name: str) -> None:
+        """Admit nothing until resumed; running runs go on."""
+        await self._store.update(name, paused=True)
+
+    async def resume(self, name: str) -> None:
+        """Admit again."""
+        await self._store.update(name, paused=False)
+
+    async def get(self, name: str) -> WorkPool:
+        """Settings and counts. Raises PoolNotFound."""
+        return await self._store.get(name)
+
+    async def list(self) -> builtins.list[WorkPool]:
+        """All pools, by name."""
+        found: builtins.list[WorkPool] = []
+        for name in await self._store.names():
+            try:
+                found.append(await self._store.get(name))
+            except PoolNotFound:
+                continue
+        return found
+
+    async def delete(self, name: str) -> None:
+        """Delete a pool without runs and workers. Raises PoolHoldsRuns, PoolNotFound."""
+        await self._store.delete(name)
+
+    async def slots(self, name: str, *, queue: str | None = None, key: str | None = None) -> builtins.list[Slot]:
+        """Who holds the slots of the pool, or of one of its queues or keys."""
+        return await self._store.slots(name, queue, key)
+
+
+class Queues:
+    """Work queues of a pool (the client's, unless another is named)."""
+
+    def __init__(self, store: Store, pool: str) -> None:
+        self._store, self._pool = store.queues, pool
+
+    async def create(
+        self, name: str, *, priority: int | None = None, limit: int | None = None, paused: bool = False,
+        description: str = "", pool: str | None = None,
+    ) -> None:  # fmt: skip
+        """Create a queue; without a priority it gets the first free one. Raises QueueExists, PoolNotFound."""
+        await self._store.create(
+            pool or self._pool, name, priority=priority, limit=limit, paused=paused, description=description
+        )
+
+    async def update(self, name: str, *, pool: str | None = None, **fields: int | str | bool | None) -> None:
+        """Change priority, limit (None clears it), paused, description."""
+        await self._store.update(pool or self._pool, name, **fields)
+
+    async def pause(self, name: str, *, pool: str | None = None) -> None:
+        """Admit nothing of this queue until resumed."""
+        await self._store.update(pool or self._pool, name, paused=True)
+
+    async def resume(self, name: str, *, pool: str | None = None) -> None:
+        """Admit again."""
+        await self._store.update(pool or self._pool, name, paused=False)
+
+    async def get(self, name: str, *, pool: str | None = None) -> WorkQueue:
+        """Settings and counts. Raises QueueNotFound."""
+        return await self._store.get(pool or self._pool, name)
+
+    async def list(self, *, pool: str | None = None) -> builtins.list[WorkQueue]:
+        """All queues, best priority first."""
+        return await self._store.list(pool or self._pool)
+
+    async def delete(self, name: str, *, cancel: bool = False, pool: str | None = None) -> None:
+        """Delete a queue that holds no runs, or cancel them first. Raises QueueHoldsRuns, QueueNotFound."""
+        await self._store.delete(pool or self._pool, name, cancel=cancel)
+
+
+class Limits:
+    """Limits of concurrency keys: `kind:value`, or `kind:*` for each value of a kind."""
+
+    def __init__(self, store: Store, pool: str) -> None:
+        self._store, self._pool = store.limits, pool
+
+    async def set(self, key: str, limit: int, *, pool: str | None = None) -> None:
+        """Set a limit."""
+        await self._store.set(pool or self._pool, key, limit)
+
+    async def clear(self, key: str, *, pool: str | None = None) -> None:
+        """Remove a limit."""
+        await self._store.set(pool or self._pool, key, None)
+
+    async def list(self, *, pool: str | None = None) -> builtins.list[KeyLimit]:
+        """All limits, by key."""
+        return await self._store.list(pool or self._pool)
+
+
+class Workers:
+    """Live workers of a pool."""
+
+    def __init__(self, store: Store, pool: str) -> None:
+        self._store, self._pool = store.workers, pool
+
+    async def list(self, *, pool: str | None = None) -> builtins.list[WorkerInfo]:
+        """Live workers, by id."""
+        return await self._store.list(pool or self._pool)
+
+    async def get(self, name: str, *, pool: str | None = None) -> WorkerInfo:
+        """A worker by its id. Raises WorkerNotFound."""
+        for worker in await self.list(pool=pool):
+            if worker.id == name:
+                return worker
+        raise WorkerNotFound(name)
+
+    async def drain(self, name: str, *, pool: str | None = None) -> None:
+        """Ask a worker to take no more runs and go when its hands are empty. Raises WorkerNotFound."""
+        await self._store.drain(pool or self._pool, name)

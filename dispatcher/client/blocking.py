@@ -1,0 +1,90 @@
+"""The client for code without an event loop: the same methods, blocking, safe to use from several threads."""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import ExitStack
+from functools import partial
+from types import TracebackType
+from typing import Any, Concatenate, ParamSpec, TypeVar, Unpack
+
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+
+from ..models import Run, RunState
+from .client import DEFAULT_URL, Client, Published
+from .drafting import Publish, RunOptions
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Namespace:
+    """`client.pools` and its like, blocking: each method is that of the async client."""
+
+    def __init__(self, portal: BlockingPortal, target: Any) -> None:
+        self._portal, self._target = portal, target
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        return lambda *args, **kwargs: self._portal.call(partial(getattr(self._target, name), *args, **kwargs))
+
+
+def _call(method: Callable[Concatenate[Client, P], Awaitable[T]]) -> Callable[Concatenate["BlockingClient", P], T]:
+    def blocking(self: "BlockingClient", *args: P.args, **kwargs: P.kwargs) -> T:
+        return self.run(partial(method, self.client, *args, **kwargs))
+
+    blocking.__doc__ = method.__doc__
+    return blocking
+
+
+class BlockingClient:
+    """As Client, over an event loop in a thread of its own. Use as a context manager."""
+
+    def __init__(self, url: str = DEFAULT_URL, *, pool: str = "default") -> None:
+        with ExitStack() as opening:
+            self._portal = opening.enter_context(start_blocking_portal())
+            self.client = self._portal.call(partial(Client, url, pool=pool))
+            self._closing = opening.pop_all()
+        self.pools = Namespace(self._portal, self.client.pools)
+        self.queues = Namespace(self._portal, self.client.queues)
+        self.limits = Namespace(self._portal, self.client.limits)
+        self.workers = Namespace(self._portal, self.client.workers)
+
+    def run(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Run an async call on the client's loop and wait for it."""
+        return self._portal.call(call)
+
+    def publish(
+        self,
+        function: str,
+        parameters: Mapping[str, Any] | None = None,
+        /,
+        *,
+        pool: str | None = None,
+        **options: Unpack[RunOptions],
+    ) -> Published:
+        """As Client.publish."""
+        return self.run(partial(self.client.publish, function, parameters, pool=pool, **options))
+
+    def publish_many(self, runs: Iterable[Publish | str], *, pool: str | None = None) -> list[Published]:
+        """As Client.publish_many."""
+        return self.run(partial(self.client.publish_many, runs, pool=pool))
+
+    def list(
+        self, *, states: Iterable[RunState | str] = (), queue: str | None = None, limit: int = 50, pool: str | None = None
+    ) -> "list[Run]":
+        """As Client.list."""
+        return self.run(partial(self.client.list, states=states, queue=queue, limit=limit, pool=pool))
+
+    check = _call(Client.check)
+    get = _call(Client.get)
+    result = _call(Client.result)
+    cancel = _call(Client.cancel)
+
+    def __enter__(self) -> "BlockingClient":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Wait for publishes under way, close all connections and end the thread."""
+        self._portal.call(self.client.close)
+        self._closing.close()

@@ -1,0 +1,170 @@
+"""The client: publish runs, follow them, administer pools, queues and limits."""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, NamedTuple, Unpack
+
+from ..clock import Clock, SystemClock
+from ..errors import InvalidInput, ResultTimeout
+from ..models import Run, RunState
+from ..names import check_name
+from ..store import Store, WireRun
+from ..store.runs import PUBLISH_AT_ONCE
+from .administration import Limits, Pools, Queues, Workers
+from .coalescing import Coalescer
+from .drafting import Publish, RunOptions, draft
+from .waiting import Waiter, result_of
+
+DEFAULT_URL = "redis://127.0.0.1:6379/0"
+_BYTES_AT_ONCE = 8 * 1024 * 1024
+
+
+class Published(NamedTuple):
+    """A run that is there now. `is_new` is False when it was there before: the same id, or the same idempotency key."""
+
+    id: str
+    pool: str
+    is_new: bool
+
+
+class Client:
+    """An async client of one Redis server. Use as an async context manager, one for a process.
+
+    Publishes that are under way at once travel in one script call; waiting for any number of results costs one
+    blocking connection. Every call may be repeated. Methods raise ServerUnreachable when the server is away.
+    """
+
+    def __init__(self, url: str = DEFAULT_URL, *, pool: str = "default", clock: Clock | None = None, payload_limit: int = 512 * 1024) -> None:
+        self.pool = check_name("pool", pool)
+        self._clock = clock or SystemClock()
+        self._limit = payload_limit
+        self._store = Store(url)
+        self._publishers: dict[str, Coalescer[WireRun, str]] = {}
+        self._waiter = Waiter(self._store)
+        self.pools = Pools(self._store)
+        self.queues = Queues(self._store, self.pool)
+        self.limits = Limits(self._store, self.pool)
+        self.workers = Workers(self._store, self.pool)
+
+    async def __aenter__(self) -> "Client":
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Wait for publishes under way and close all connections."""
+        for publisher in self._publishers.values():
+            await publisher.close()
+        await self._waiter.close()
+        await self._store.link.close()
+
+    async def check(self) -> list[str]:
+        """Raise ServerError where the server must not be used; return warnings where it should be set otherwise."""
+        return await self._store.link.check()
+
+    async def publish(
+        self,
+        function: str,
+        parameters: Mapping[str, Any] | None = None,
+        /,
+        *,
+        pool: str | None = None,
+        **options: Unpack[RunOptions],
+    ) -> Published:
+        """Publish one run. Options are RunOptions: queue, labels, keys, at, delay, expires, retries, timeout, ...
+
+        Raises InvalidInput (nothing was published), PoolNotFound, QueueDeleting, ServerError.
+        """
+        target = pool or self.pool
+        run = draft(function, parameters, options, self._clock, self._limit)
+        publisher = self._publishers.get(target) or self._publisher(target)
+        return _published(target, run, await publisher(run))
+
+    async def publish_many(self, runs: Iterable[Publish | str], *, pool: str | None = None) -> list[Published]:
+        """Publish many, in order, 500 a call. All are checked before the first is written.
+
+        After ServerError or PoolNotFound some may be published; publishing again with the same `run_id`s is safe.
+        """
+        target = pool or self.pool
+        drafts = [
+            draft(run.function, run.parameters, run.options or {}, self._clock, self._limit)
+            for run in (Publish(run) if isinstance(run, str) else run for run in runs)
+        ]
+        found: list[Published] = []
+        for part in _parts(drafts):
+            statuses = await self._store.runs.publish(target, part)
+            found += [_published(target, run, status) for run, status in zip(part, statuses, strict=True)]
+        return found
+
+    def _publisher(self, pool: str) -> Coalescer[WireRun, str]:
+        check_name("pool", pool)
+
+        async def send(runs: Sequence[WireRun]) -> Sequence[str]:
+            return await self._store.runs.publish(pool, runs)
+
+        return self._publishers.setdefault(pool, Coalescer(send, PUBLISH_AT_ONCE))
+
+    async def get(self, run: Published | str, *, pool: str | None = None) -> Run:
+        """The run as it is now. Raises RunNotFound."""
+        run_id, target = self._which(run, pool)
+        return await self._store.runs.get(target, run_id)
+
+    async def result(self, run: Published | str, timeout: float | None = None, *, pool: str | None = None) -> Any:
+        """The result of a run, waiting up to `timeout` seconds for it (for ever when None).
+
+        Raises RunFailed when it ended otherwise, ResultTimeout, RunNotFound.
+        """
+        run_id, target = self._which(run, pool)
+        try:
+            async with asyncio.timeout(timeout):
+                end = await self._waiter.end(target, run_id)
+        except TimeoutError:
+            raise ResultTimeout(run_id, timeout or 0) from None
+        return result_of(run_id, end)
+
+    async def cancel(self, *runs: Published | str, pool: str | None = None) -> list[str]:
+        """Cancel runs: 'cancelled', 'cancelling' (its worker is asked), 'already' (over) or 'missing' for each."""
+        statuses: list[str] = []
+        targets = [self._which(run, pool) for run in runs]
+        for start in range(0, len(targets), 64):
+            part = targets[start : start + 64]
+            for target in dict.fromkeys(name for _, name in part):
+                statuses += await self._store.runs.cancel(target, [run_id for run_id, name in part if name == target])
+        return statuses
+
+    async def list(
+        self, *, states: Iterable[RunState | str] = (), queue: str | None = None, limit: int = 50, pool: str | None = None
+    ) -> list[Run]:
+        """Runs in these states (all by default), of one queue or all: held, queued, scheduled, then over, newest first."""
+        try:
+            wanted = [RunState(state) for state in states]
+        except ValueError as error:
+            raise InvalidInput(f"{error}: one of {', '.join(RunState)}") from error
+        return await self._store.lister.list(pool or self.pool, wanted, queue, limit)
+
+    def _which(self, run: Published | str, pool: str | None) -> tuple[str, str]:
+        if isinstance(run, Published):
+            return run.id, run.pool
+        return run, pool or self.pool
+
+
+def _published(pool: str, run: WireRun, status: str) -> Published:
+    if not status:
+        return Published(run.id, pool, is_new=True)
+    return Published(status[5:] if status.startswith("same ") else run.id, pool, is_new=False)
+
+
+def _parts(drafts: Sequence[WireRun]) -> Iterable[Sequence[WireRun]]:
+    """Batches of at most 500 runs and about 8 MB."""
+    part: list[WireRun] = []
+    size = 0
+    for run in drafts:
+        if part and (len(part) == PUBLISH_AT_ONCE or size + len(run.spec) > _BYTES_AT_ONCE):
+            yield part
+            part, size = [], 0
+        part.append(run)
+        size += len(run.spec)
+    if part:
+        yield part

@@ -1,0 +1,142 @@
+"""From what a caller says to what the publish script takes: checked, encoded, named. Nothing here talks to Redis."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Any, TypedDict
+
+from .. import codec
+from ..clock import Clock
+from ..errors import InvalidInput
+from ..ids import new_run_id
+from ..models import RetryPolicy, RunSpec
+from ..names import bucket_name, check_keys, check_labels, check_name
+from ..store import WireRun
+
+Seconds = float | timedelta
+_DAY = timedelta(days=1)
+_LONGEST_KEY = 200
+_ID = frozenset("0123456789abcdefghijklmnopqrstuvwxyz-")
+
+
+class RunOptions(TypedDict, total=False):
+    """What a publish may say beside function and parameters. Durations in seconds or as timedelta, instants aware."""
+
+    queue: str
+    labels: Sequence[str]
+    keys: Sequence[str]
+    at: datetime | None
+    delay: Seconds | None
+    expires: Seconds | datetime | None
+    retries: int
+    retry: RetryPolicy | None
+    timeout: Seconds | None
+    idempotency_key: str | None
+    idempotency_ttl: Seconds
+    name: str | None
+    tags: Sequence[str]
+    run_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """A run to be published with `publish_many`."""
+
+    function: str
+    parameters: Mapping[str, Any] | None = None
+    options: RunOptions | None = None
+
+
+@lru_cache(maxsize=4096)
+def checked_bucket(queue: str, labels: tuple[str, ...], keys: tuple[str, ...]) -> str:
+    """The bucket of checked parts; most publishers use few, so the checks are paid once."""
+    return bucket_name(check_name("queue", queue), check_labels(labels), check_keys(keys))
+
+
+def _seconds(what: str, value: Seconds) -> float:
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not 0 <= seconds < 10**10:
+        raise InvalidInput(f"{value!r} is no {what}: seconds, 0 or more, or a timedelta")
+    return float(seconds)
+
+
+def _instant(what: str, value: datetime) -> int:
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        raise InvalidInput(f"{value!r} is no {what}: a datetime with a time zone")
+    return int(value.astimezone(UTC).timestamp() * 1000)
+
+
+def _start(options: RunOptions, clock: Clock) -> int:
+    at, delay = options.get("at"), options.get("delay")
+    if at is not None and delay is not None:
+        raise InvalidInput("`at` and `delay` exclude each other")
+    if at is not None:
+        return _instant("start", at)
+    return clock.now_ms() + round(1000 * _seconds("delay", delay)) if delay else 0
+
+
+def _deadline(options: RunOptions, clock: Clock) -> int:
+    expires = options.get("expires")
+    if expires is None:
+        return 0
+    if isinstance(expires, datetime):
+        return _instant("deadline", expires)
+    return clock.now_ms() + round(1000 * _seconds("expiry", expires))
+
+
+def _retry(options: RunOptions) -> RetryPolicy:
+    policy = options.get("retry") or RetryPolicy()
+    policy = replace(policy, retries=options["retries"]) if "retries" in options else policy
+    numbers = (policy.delay, policy.factor, policy.max_delay, policy.jitter)
+    if not isinstance(policy.retries, int) or not 0 <= policy.retries <= 1000 or min(numbers) < 0 or policy.jitter > 1:
+        raise InvalidInput(f"{policy!r} is no retry policy: 0 to 1000 retries, no negative number, jitter up to 1")
+    return policy
+
+
+def _run_id(given: str | None) -> str:
+    if given is None:
+        return new_run_id()
+    if not isinstance(given, str) or not 16 <= len(given) <= 36 or not _ID.issuperset(given):
+        raise InvalidInput(f"{given!r} is no run id: 16 to 36 of a-z, 0-9 and `-`; leave it out to have one made")
+    return given
+
+
+def _extra(options: RunOptions, at: int, deadline: int) -> bytes:
+    key = options.get("idempotency_key") or ""
+    if len(key.encode()) > _LONGEST_KEY:
+        raise InvalidInput(f"an idempotency key has {_LONGEST_KEY} bytes at most")
+    ttl = round(1000 * _seconds("time to live", options.get("idempotency_ttl", _DAY)))
+    if key and ttl < 1:
+        raise InvalidInput("an idempotency key needs a time to live above 0")
+    return codec.encode_extra(at=at, expires_at=deadline, idempotency_key=key, ttl_ms=ttl)
+
+
+
+
+def draft(
+    function: str, parameters: Mapping[str, Any] | None, options: RunOptions, clock: Clock, limit: int
+) -> WireRun:
+    """A run as the script takes it. Raises InvalidInput, PayloadTooLarge."""
+    if not isinstance(function, str) or not 0 < len(function) <= 200:
+        raise InvalidInput(f"{function!r} is no function name: text of 1 to 200 characters")
+    given = dict(parameters or {})
+    unknown = options.keys() - RunOptions.__annotations__.keys()
+    if unknown:
+        raise InvalidInput(f"unknown option {sorted(unknown)[0]!r}: one of {', '.join(RunOptions.__annotations__)}")
+    bucket = checked_bucket(options.get("queue", "default"), tuple(options.get("labels", ())), tuple(options.get("keys", ())))
+    if not options.keys() - {"queue", "labels", "keys"}:
+        return WireRun(new_run_id(), bucket, b"", codec.encode_plain_spec(function, given, limit))
+    at, deadline = _start(options, clock), _deadline(options, clock)
+    timeout = options.get("timeout")
+    spec = RunSpec(
+        function=function,
+        parameters=given,
+        name=options.get("name"),
+        tags=tuple(options.get("tags", ())),
+        retry=_retry(options),
+        timeout=None if timeout is None else _seconds("timeout", timeout),
+        at=at or None,
+        expires_at=deadline or None,
+    )
+    return WireRun(_run_id(options.get("run_id")), bucket, _extra(options, at, deadline), codec.encode_spec(spec, limit))

@@ -1,0 +1,1 @@
+"""The scheduler service: due times become queued runs."""

@@ -1,0 +1,192 @@
+"""Random histories: a driver that calls whatever a pool may be asked for, from a seed."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .pair import Pair
+
+QUEUES = ["default", "alpha", "beta", "best"]
+LABELS: list[list[str]] = [[], [], ["gpu"], ["gpu", "zone=a"]]
+LANES = ["||", "alpha||", "be*||", "|gpu|", "|gpu,zone=a|", "|gpu|only", "alpha,beta|zone=a,gpu|", "default,b*|gpu|"]
+KEYS = ["t:1", "t:2", "t:3", "u:1", "u:2", "v:1"]
+LIMITS = ["t:*", "u:*", "v:1", "t:1", "t:2", "u:1"]
+
+
+@dataclass
+class Shape:
+    """How a history is made; `weights` by name of the step, 0 leaves it out."""
+
+    queues: list[str]
+    keys: list[str]
+    most_keys: int = 3
+    batch: int = 6
+    capacity: int = 4
+    limits: tuple[str, ...] = ("", "0", "1", "1", "2", "3")
+    again: float = 0.15
+    weights: tuple[tuple[str, int], ...] = (
+        ("publish", 16), ("turn", 30), ("join", 3), ("heartbeat", 4), ("leave", 1), ("drain", 1), ("cancel", 5),
+        ("promote", 4), ("tick", 4), ("pool", 2), ("queue", 5), ("limit", 6), ("delete_queue", 1), ("start", 2),
+        ("time", 8), ("silence", 1), ("stale", 3),
+    )  # fmt: skip
+
+
+SMALL = Shape(QUEUES, KEYS)
+
+
+class History:
+    """Steps of one seed against a pair."""
+
+    def __init__(self, pair: Pair, seed: int, shape: Shape = SMALL) -> None:
+        self.pair = pair
+        self.shape = shape
+        self.random = random.Random(seed)
+        self.names = [name for name, _ in shape.weights]
+        self.odds = [weight for _, weight in shape.weights]
+        self.gone: list[str] = []
+        self.seen: dict[str, int] = {}
+        pair.limit("t:*", "2")
+        pair.limit("u:1", "1")
+        for _ in range(3):
+            self.join()
+
+    def run(self, steps: int) -> None:
+        for _ in range(steps):
+            self.step()
+        self.pair.check_all()
+
+    def step(self) -> None:
+        name = self.random.choices(self.names, self.odds)[0]
+        action: Callable[[], None] = getattr(self, name)
+        action()
+
+    def _again(self) -> bool:
+        return self.random.random() < self.shape.again
+
+    def _worker(self) -> str:
+        names = [*self.pair.model.workers, *self.gone[-1:]]
+        return self.random.choice(names or ["w9999"])
+
+    def _bucket(self) -> tuple[str, list[str], list[str]]:
+        r = self.random
+        keys = r.sample(self.shape.keys, r.choice(range(self.shape.most_keys + 1)))
+        return r.choice(self.shape.queues), r.choice(LABELS), keys
+
+    def publish(self) -> None:
+        r, model = self.random, self.pair.model
+        old = r.sample(sorted(model.runs), 1) if model.runs and r.random() < 0.1 else []
+        self.pair.publish(
+            [self._bucket() for _ in range(r.randint(1, self.shape.batch))],
+            delay=r.choice([0, 0, 0, 0, 50, 700]),
+            deadline=r.choice([0, 0, 0, 0, 100, 900]),
+            key=r.choice(["", "", "", "i1", f"i{model.admissions}"]),
+            old=old,
+            again=self._again(),
+        )
+
+    def join(self) -> None:
+        r = self.random
+        if len(self.pair.model.workers) >= 8:
+            return
+        lane = r.choice(LANES)
+        queues = [name for name in lane.split("|")[0].split(",") if name and "*" not in name]
+        self.pair.join(
+            lane, r.randint(1, self.shape.capacity), r.choice([3000, 5000]), auto=r.random() < 0.8, queues=queues,
+            again=self._again(),
+        )  # fmt: skip
+
+    def _ends(self, name: str, share: float) -> list[tuple[str, int, str, str, str]]:
+        r = self.random
+        ends = []
+        for run in self.pair.model.held_by(name):
+            if r.random() < share:
+                outcome = r.choice(["completed", "completed", "completed", "failed", "retry", "retry", "return", "cancelled", "lost"])
+                argument = r.choice(["0", "0", "40", "600"]) if outcome == "retry" else r.choice(["", "retries_spent"])
+                ends.append((run.id, run.token, outcome, argument, "x"))
+        return ends
+
+    def turn(self) -> None:
+        r = self.random
+        name = self._worker()
+        worker = self.pair.model.workers.get(name)
+        seen = self.seen.get(name, 0)
+        ends = self._ends(name, r.choice([0.0, 0.5, 1.0]))
+        self.pair.turn(name, seen, offer=r.random() < 0.9, ends=ends, again=self._again())
+        if worker and r.random() < 0.8:
+            self.seen[name] = worker.number
+
+    def stale(self) -> None:
+        """Ends with a token that is not theirs, of another worker, or of a run that is not there."""
+        r, model = self.random, self.pair.model
+        name = self._worker()
+        runs = [run for run in model.runs.values() if run.token][-40:]
+        ends = [("r999999", 1, "completed", "", "")]
+        for run in r.sample(runs, min(len(runs), 3)):
+            if run.worker != name:
+                ends.append((run.id, run.token, "completed", "", ""))
+            ends.append((run.id, run.token + r.choice([-1, 1]), "completed", "", ""))
+        self.pair.turn(name, self.seen.get(name, 0), offer=r.random() < 0.5, ends=ends)
+
+    def heartbeat(self) -> None:
+        r, model = self.random, self.pair.model
+        name = self._worker()
+        worker = model.workers.get(name)
+        seen = r.choice([worker.number, worker.number, worker.number // 2]) if worker else 0
+        held = [run.id for run in model.held_by(name) if run.number <= seen]
+        held = [run_id for run_id in held if r.random() < r.choice([1.0, 0.6])]
+        self.pair.heartbeat(name, seen, [*held, *r.choice([[], [], ["r999999"]])], again=self._again())
+
+    def start(self) -> None:
+        r, model = self.random, self.pair.model
+        name = self._worker()
+        claims = [(run.id, run.token + r.choice([0, 0, 0, 1])) for run in model.held_by(name)]
+        others = [(run.id, run.token) for run in model.held() if run.worker != name]
+        self.pair.start(name, claims + others[:1], again=self._again())
+
+    def leave(self) -> None:
+        name = self._worker()
+        self.pair.leave(name, again=self._again())
+        self.gone.append(name)
+
+    def drain(self) -> None:
+        self.pair.drain(self._worker(), again=self._again())
+
+    def cancel(self) -> None:
+        runs = self.pair.model.runs.values()
+        ids = [run.id for run in runs if run.state not in {"completed", "cancelled"}] or ["r999999"]
+        self.pair.cancel(self.random.sample(ids, min(len(ids), self.random.randint(1, 3))), again=self._again())
+
+    def promote(self) -> None:
+        self.pair.promote(self.random.choice([1, 64]), again=self._again())
+
+    def tick(self) -> None:
+        self.pair.tick()
+
+    def silence(self) -> None:
+        """Ticks go on while a worker says nothing until its lease is over."""
+        for _ in range(self.random.randint(1, 8)):
+            self.pair.advance(1000)
+            self.pair.tick()
+
+    def time(self) -> None:
+        self.pair.advance(self.random.choice([1, 1, 30, 200, 200, 900, 4000, 30_000, -6000]))
+
+    def pool(self) -> None:
+        field, value = self.random.choice([("limit", ""), ("limit", "2"), ("limit", "5"), ("paused", "0"), ("paused", "1")])
+        self.pair.pool(again=self._again(), **{field: value})
+        if value == "1":
+            self.pair.pool(paused="0")
+
+    def queue(self) -> None:
+        r = self.random
+        kind = r.choice(["limit", "limit", "paused", "priority"])
+        value = r.choice(self.shape.limits) if kind == "limit" else r.choice("01") if kind == "paused" else r.choice("12379")
+        mode = r.choice(["update", "update", "update", "create"])
+        self.pair.queue(mode, r.choice(self.shape.queues), again=self._again(), **{kind: value})
+
+    def limit(self) -> None:
+        r = self.random
+        self.pair.limit(r.choice(LIMITS), r.choice(self.shape.limits), again=self._again())
+
+    def delete_queue(self) -> None:
+        self.pair.delete_queue(self.random.choice(self.shape.queues), cancel=self.random.random() < 0.4)

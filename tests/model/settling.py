@@ -1,0 +1,186 @@
+"""Transitions of the reference model, and the judgement of what the engine says it admitted (I1, I2, I5)."""
+
+from collections.abc import Iterable
+from itertools import count
+from typing import Any
+
+from .state import HELD, Queue, Run, State, Worker, must
+
+Line = tuple[str, str, str]
+Told = list[Line]
+
+
+class Transitions(State):
+    """What calls share. `happens` notes a line that the event stream must tell next, in this order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.expected: list[Line] = []
+        self.orders = count(1)
+        self.leftover: int | None = 0  # the last settle's `more`; None when its caller was not told
+        self.sweeping = False  # a bulk edit was open before or after the call: I2 and I5 wait
+        self.entries: dict[str, int] = {}  # ms of the stream entry of each run, as last read from Redis
+        self.admissions = 0
+
+    def happens(self, kind: str, head: str, word: str) -> None:
+        self.expected.append((kind, head, word))
+
+    def tell(self, told: Told, *, last: bool = False) -> None:
+        """Compare what had to happen with what was told; the rest stays in `told`."""
+        head = told[: len(self.expected)]
+        must(head == self.expected, f"events {head}, not {self.expected}")
+        del told[: len(self.expected)]
+        self.expected.clear()
+        must(not (last and told), f"events tell of {told} too")
+
+    def nothing(self, expected: Any, reply: Any, told: Told) -> None:
+        """A call that was turned away: this reply, and nothing happened."""
+        must(reply[: len(expected)] == expected, f"answered {reply}, not {expected}")
+        self.tell(told, last=True)
+
+    # -- transitions of one run ------------------------------------------------------------------------------------
+
+    def ensure_queue(self, name: str, priority: int | None = None) -> Queue:
+        if name not in self.queues:
+            used = {queue.priority for queue in self.queues.values()}
+            free = next(number for number in count(1) if number not in used)
+            self.queues[name] = Queue(name, priority or free)
+            self.happens("queue", "created", name)
+        return self.queues[name]
+
+    def enter(self, run: Run) -> None:
+        run.state, run.due, run.order = "queued", 0, next(self.orders)
+
+    def schedule(self, run: Run, at: int) -> None:
+        run.state, run.due = "scheduled", at
+        self.happens("scheduled", str(at), run.id)
+
+    def release(self, run: Run) -> None:
+        worker = self.workers.get(run.worker)
+        if worker:
+            worker.orders.pop(run.id, None)
+        run.number = 0
+
+    def end(self, run: Run, state: str, reason: str) -> None:
+        if run.state in HELD:
+            self.release(run)
+        run.state, run.due, run.deadline, run.number = state, 0, 0, 0
+        if state == "crashed" or reason == "retries_spent":
+            self.dead.add(run.id)
+        self.happens("finished", state, run.id)
+
+    def come_back(self, run: Run, why: str) -> None:
+        self.release(run)
+        run.state, run.worker = "queued", ""
+        self.happens("requeued", why, run.id)
+
+    def take_back(self, run: Run) -> None:
+        """Its worker is lost: a new token fences it, one crash is charged, the budget may be spent."""
+        if run.state == "cancelling":
+            self.end(run, "cancelled", "worker_lost")
+            return
+        run.crashes += 1
+        if run.crashes >= self.crash_budget:
+            self.end(run, "crashed", "worker_lost")
+        else:
+            run.token += 1
+            self.come_back(run, "worker_lost")
+
+    def cancel_one(self, run: Run, reason: str) -> str:
+        if run.state in HELD:
+            if run.state != "cancelling":
+                run.state = "cancelling"
+                self.happens("cancelling", run.worker, run.id)
+            self.workers[run.worker].orders[run.id] = run.token
+            return "cancelling"
+        if run.state in {"scheduled", "queued"}:
+            self.end(run, "cancelled", reason)
+            return "cancelled"
+        return "already"
+
+    # -- workers ---------------------------------------------------------------------------------------------------
+
+    def lose(self, worker: Worker) -> None:
+        worker.state, worker.listed = "lost", False
+        self.happens("worker", "lost", worker.name)
+
+    def forget(self, worker: Worker) -> None:
+        del self.workers[worker.name]
+        self.happens("worker", "gone", worker.name)
+
+    def open_orders(self, worker: Worker) -> tuple[str, dict[str, int]]:
+        return "drain" if worker.state == "draining" else "", worker.orders
+
+    @staticmethod
+    def orders_in(words: list[str]) -> tuple[str, dict[str, int]]:
+        return words[0], {words[i]: int(words[i + 1]) for i in range(1, len(words), 2)}
+
+    def due_members(self) -> dict[str, int]:
+        """`r` and an id becomes due then, `x` and an id has to start before."""
+        members = {f"r{run.id}": run.due for run in self.runs.values() if run.state == "scheduled"}
+        members |= {f"x{run.id}": run.deadline for run in self.runs.values() if run.deadline}
+        return members
+
+    # -- admission -------------------------------------------------------------------------------------------------
+
+    def settle(
+        self, now: int, told: Told, *, more: int | None, caller: Worker | None = None, closing: Iterable[Line] = ()
+    ) -> None:
+        """Judge and apply each admission the engine tells of, in its order."""
+        self.tell(told)
+        pushed: list[Worker] = []
+        closing = list(closing)
+        while told and told != closing:
+            kind, head, word = told.pop(0)
+            if (kind, head) == ("finished", "expired"):
+                self.expire_reached(self.runs[word], now)
+                continue
+            must(kind == "admitted", f"settle tells of {kind} {head} {word}")
+            worker = self.workers[head]
+            self.judge(worker, self.runs[word], now, caller)
+            self.give(worker, self.runs[word], now)
+            if worker is not caller:
+                pushed.append(worker)
+            elif len(self.held_by(head)) >= worker.capacity:
+                worker.listed = False
+        must(told == closing, f"events end with {told}, not {closing}")
+        for worker in pushed:
+            worker.listed = False
+        self.leftover = more
+
+    def is_head(self, run: Run, now: int) -> bool:
+        """First of its bucket, but for expired ones and those that were written in the very same millisecond."""
+        before = [other for other in self.backlog()[run.bucket] if other.order < run.order]
+        entry = self.entries.get(run.id, 0)
+        return self.next_of([other for other in before if self.entries.get(other.id) != entry], now) is None
+
+    def expire_reached(self, run: Run, now: int) -> None:
+        must(run.state == "queued" and 0 < run.deadline <= now, f"{run} expired at {now}")
+        self.end(run, "expired", "deadline")
+        self.expected.clear()
+
+    def judge(self, worker: Worker, run: Run, now: int, caller: Worker | None) -> None:
+        must(run.state == "queued", f"{run} admitted, but it does not wait")
+        must(not run.deadline or run.deadline > now, f"{run} admitted past its deadline, at {now}")
+        must(self.is_head(run, now), f"{run} admitted before its elders {self.backlog()[run.bucket]}")
+        full = self.full_scope(run.bucket)
+        must(not full, f"I1: {run} admitted while full: {full}")
+        must(worker.takes(run.bucket), f"{run} given to {worker}, which does not take it")
+        must(worker in self.available(now, caller), f"{run} given to {worker}, not idle or not believed at {now}")
+        if not self.sweeping:
+            missed = self.missed(now, caller, self.queues[run.bucket.queue].priority)
+            must(not missed, f"I5: {run} given to {worker} while {missed}")
+
+    def give(self, worker: Worker, run: Run, now: int) -> None:
+        worker.number += 1
+        run.state = "running" if worker.auto else "pending"
+        run.attempt = run.attempt or 1
+        run.token = max(now, run.token + 1)
+        run.worker, run.number, run.deadline = worker.name, worker.number, 0
+        self.admissions += 1
+
+    def check_work_conserving(self, now: int) -> None:
+        """I2, unless somebody was told to call again or a sweep is open."""
+        if self.leftover == 0 and not self.sweeping:
+            missed = self.missed(now, None, float("inf"))
+            must(not missed, f"I2: at {now} {missed}")

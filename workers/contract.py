@@ -1,0 +1,67 @@
+"""The contract between the worker and its types: how a run is started, watched, stopped and adopted.
+
+The worker owns the conversation with Redis (turns, heartbeats, leases, claims); a type owns the infrastructure of one
+run. A new type subclasses WorkerType, names itself, and is found by the entry point group `sluice.workers`.
+
+What happens, and who decides:
+
+    start    the run is admitted, its slots are held. Bring up its infrastructure and return an id that finds it again
+             (a container id, a process group). Raise, and the run has failed or is tried again by its retry policy.
+    watch    wait until it is over and say how. Called once after start or adopt; the only place that ends a run.
+    stop     somebody cancelled the run, or the worker stopped trusting its lease: ask, give `grace` seconds, then kill.
+             Return when it is certain that nothing of it goes on; `watch` then returns or is cancelled.
+    adopt    another worker died and this run's infrastructure may live: True when it was found and can be watched.
+
+If the process dies between any two of these, the lease ends, the run is reclaimed and comes back with one crash charged
+and a new claim token. Everything here may therefore happen twice for one run id, never for one claim.
+"""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, NamedTuple
+
+from pydantic import BaseModel
+
+from dispatcher.store import HandOff
+
+
+class Outcome(NamedTuple):
+    """How a claim ends. `outcome` completed | failed | cancelled | crashed with a reason, retry with a delay in ms,
+    return (unstarted: handed back, nothing charged) or lost (its process died: one crash charged)."""
+
+    outcome: str
+    argument: str = ""
+    result: bytes = b""
+
+
+class Configuration(BaseModel, extra="forbid"):
+    """What a pool of this type may set for each run; a type subclasses it, and its JSON schema is the base job template."""
+
+
+class WorkerType(ABC):
+    """One kind of infrastructure."""
+
+    type: ClassVar[str]
+    auto_start: ClassVar[bool] = False
+    """Admitted is running: there is nothing to prepare, `start` is not called."""
+    configuration: ClassVar[type[Configuration]] = Configuration
+
+    async def open(self) -> None:
+        """Make ready; raise where this type cannot work here. Called once before the first run."""
+
+    async def close(self) -> None:
+        """Release what `open` took."""
+
+    async def start(self, run: HandOff) -> str:
+        """Bring up the run's infrastructure and return its id."""
+        raise NotImplementedError(f"{self.type} workers start nothing for run {run.id}")
+
+    @abstractmethod
+    async def watch(self, run: HandOff, infrastructure: str) -> Outcome:
+        """Wait for the run's end."""
+
+    async def stop(self, run: HandOff, infrastructure: str, grace: float) -> None:
+        """Make certain that nothing of the run goes on. In-process types need none: `watch` is cancelled."""
+
+    async def adopt(self, run: HandOff, infrastructure: str) -> bool:
+        """Whether the run's infrastructure, started by another worker, is here to be watched."""
+        return False

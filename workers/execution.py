@@ -1,0 +1,64 @@
+"""One run from its hand-off to its end: start, watch, and what a cancel or a lost lease does to it."""
+
+import asyncio
+from collections.abc import Callable
+
+from dispatcher.errors import ServerError, WorkerGone
+from dispatcher.log import get_logger
+from dispatcher.store import HandOff, Store
+
+from .contract import Outcome, WorkerType
+from .holding import Held
+from .outcomes import error_result
+
+GRACE_SECONDS = 10.0
+_CANCELLED = Outcome("cancelled", "asked")
+_RETURNED = Outcome("return")
+_log = get_logger("worker")
+
+
+class Execution:
+    """Executes runs of one worker type. `ended` is called once for each claim, on the loop."""
+
+    def __init__(
+        self, store: Store, pool: str, worker: str, kind: WorkerType, ended: Callable[[Held, Outcome], None]
+    ) -> None:
+        self._store, self._pool, self._worker = store, pool, worker
+        self._kind, self._ended = kind, ended
+
+    async def execute(self, held: Held) -> None:
+        """Run it to its end; the task of this call is what a cancel order cancels."""
+        try:
+            run = held.run if held.run.spec else await self._fetch(held.run)
+            if self._kind.auto_start:
+                outcome = await self._kind.watch(run, "")
+            else:
+                outcome = await self._started(run, held)
+        except asyncio.CancelledError:
+            outcome = _CANCELLED if held.cancel_asked else _RETURNED
+        except Exception as error:  # a worker type may raise anything; the run must not be left without an end
+            _log.exception("run.crashed", run_id=held.run.id)
+            outcome = Outcome("crashed", "infrastructure", error_result(error))
+        self._ended(held, outcome)
+
+    async def _started(self, run: HandOff, held: Held) -> Outcome:
+        held.infrastructure = await self._kind.start(run)
+        try:
+            (status,) = await self._store.workers.start(self._pool, self._worker, [(run.id, run.token, held.infrastructure)])
+            if status in ("stale", "cancelling"):
+                await self._kind.stop(run, held.infrastructure, GRACE_SECONDS)
+            return await self._kind.watch(run, held.infrastructure)
+        except asyncio.CancelledError:
+            await asyncio.shield(self._kind.stop(run, held.infrastructure, GRACE_SECONDS))
+            raise
+        except WorkerGone:
+            await self._kind.stop(run, held.infrastructure, 0)
+            return _RETURNED
+
+    async def _fetch(self, run: HandOff) -> HandOff:
+        """A spec too large to be handed off is read from the record; tried while the lease lasts."""
+        while True:
+            try:
+                return run._replace(spec=await self._store.workers.spec(self._pool, run.id))
+            except ServerError:
+                await asyncio.sleep(0.2)

@@ -1,0 +1,94 @@
+"""The function worker: runs name a registered function; async ones run on the loop, plain ones in threads."""
+
+import asyncio
+from typing import Any
+
+import anyio.to_thread
+from anyio import CapacityLimiter
+
+from dispatcher import codec
+from dispatcher.errors import InvalidInput, PayloadTooLarge
+from dispatcher.store import HandOff
+
+from .contract import Outcome, WorkerType
+from .functions import Functions, Handler
+from .isolation import Isolation
+from .outcomes import error_result, failure
+
+_NONE = b"\xc0"
+_DONE_NONE = Outcome("completed", "", _NONE)
+
+
+class FunctionWorker(WorkerType):
+    """Executes registered functions. A run that was lost before is executed in a child process, where only it can die."""
+
+    type = "function"
+    auto_start = True
+
+    def __init__(self, functions: Functions, isolation: Isolation | None = None) -> None:
+        self._functions = functions
+        self._isolation = isolation
+        self._threads: CapacityLimiter | None = None
+
+    async def watch(self, run: HandOff, infrastructure: str) -> Outcome:
+        """Call the function and say how it ended; raises CancelledError when it was cancelled."""
+        try:
+            row = codec.unpack(run.spec)
+            size = len(row)
+            name = row[0]
+            parameters = (row[1] or {}) if size > 1 else {}
+            retry = row[2] if size > 2 else None
+            timeout = row[3] if size > 3 else None
+        except (InvalidInput, LookupError, TypeError) as error:
+            return Outcome("failed", "invalid_parameters", error_result(str(error)))
+        if run.crashes and self._isolation:
+            return await self._isolation.execute(run, name, parameters, retry, timeout)
+        handler = self._functions.get(name)
+        if handler is None:
+            return Outcome("failed", "not_registered", error_result(self._unknown(name)))
+        return await self._attempt(run, handler, parameters, retry, timeout)
+
+    async def _attempt(
+        self, run: HandOff, handler: Handler, parameters: dict[str, Any], retry: list[Any] | None, timeout: float | None
+    ) -> Outcome:
+        try:
+            args, kwargs = handler.arguments(parameters)
+        except InvalidInput as error:
+            return Outcome("failed", "invalid_parameters", error_result(str(error)))
+        limit = asyncio.timeout(timeout) if timeout is not None else None
+        try:
+            if limit:
+                async with limit:
+                    result = await self._call(handler, args, kwargs)
+            elif handler.is_async:
+                result = await handler.function(*args, **kwargs)
+            else:
+                result = await self._call(handler, args, kwargs)
+        except Exception as error:
+            if limit and limit.expired():
+                return failure(retry, run.attempt, "timed_out", f"ran longer than its timeout of {timeout:g} s")
+            return failure(retry, run.attempt, "raised", error)
+        return finished(result)
+
+    async def _call(self, handler: Handler, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if handler.is_async:
+            return await handler.function(*args, **kwargs)
+        if self._threads is None:
+            self._threads = CapacityLimiter(10_000)  # the worker's capacity is the limit; threads follow it
+        return await anyio.to_thread.run_sync(lambda: handler.function(*args, **kwargs), limiter=self._threads)
+
+    def _unknown(self, name: object) -> str:
+        return f"no function {name!r} is registered here; known: {', '.join(self._functions.names()) or 'none'}"
+
+
+def finished(result: Any) -> Outcome:
+    """A completed run, or a failed one when its result cannot be kept."""
+    if result is None:
+        return _DONE_NONE
+    try:
+        packed = codec.pack(result)
+        if len(packed) > codec.PAYLOAD_LIMIT:
+            raise PayloadTooLarge(len(packed), codec.PAYLOAD_LIMIT)
+    except InvalidInput as error:
+        return Outcome("failed", "bad_result", error_result(f"the result: {error}"))
+    return Outcome("completed", "", packed)

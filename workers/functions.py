@@ -1,0 +1,94 @@
+"""The registry of functions that runs may name, and the check of parameters against their signatures."""
+
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar, overload
+
+from pydantic import ConfigDict, ValidationError, validate_call
+
+from dispatcher.errors import InvalidInput
+
+F = TypeVar("F", bound=Callable[..., Any])
+Arguments = tuple[tuple[Any, ...], dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """A registered function. `arguments` validates parameters, raising InvalidInput with every fault."""
+
+    name: str
+    function: Callable[..., Any]
+    is_async: bool
+    arguments: Callable[[dict[str, Any]], Arguments]
+
+
+class Functions:
+    """Functions by name. `@functions.register` takes async functions (run on the loop) and plain ones (in threads)."""
+
+    def __init__(self) -> None:
+        self._handlers: dict[str, Handler] = {}
+
+    @overload
+    def register(self, function: F, /) -> F: ...
+    @overload
+    def register(self, /, *, name: str | None = None) -> Callable[[F], F]: ...
+    def register(self, function: F | None = None, /, *, name: str | None = None) -> F | Callable[[F], F]:
+        """Register a function under its own name, or under `name`. The function itself is returned unchanged."""
+        if function is None:
+            return lambda found: self._add(found, name)
+        return self._add(function, name)
+
+    def _add(self, function: F, name: str | None) -> F:
+        known = name or function.__name__
+        if known in self._handlers:
+            raise InvalidInput(f"a function {known!r} is registered already: give one of them a `name=`")
+        self._handlers[known] = Handler(known, function, inspect.iscoroutinefunction(function), _validator(function))
+        return function
+
+    def get(self, name: str) -> Handler | None:
+        """The handler of that name."""
+        return self._handlers.get(name)
+
+    def names(self) -> list[str]:
+        """All names, sorted."""
+        return sorted(self._handlers)
+
+    def __iter__(self) -> Iterator[Handler]:
+        return iter(self._handlers.values())
+
+
+def _validator(function: Callable[..., Any]) -> Callable[[dict[str, Any]], Arguments]:
+    """What the function would be called with: a twin with its signature, validated by pydantic, that only collects."""
+    signature = inspect.signature(function)
+    if not signature.parameters:
+        return _nothing
+
+    def collect(*args: Any, **kwargs: Any) -> Arguments:
+        return args, kwargs
+
+    collect.__signature__ = signature  # type: ignore[attr-defined]
+    collect.__annotations__ = {key: value for key, value in function.__annotations__.items() if key != "return"}
+    collect.__module__, collect.__qualname__ = function.__module__, function.__qualname__
+    checked = validate_call(config=ConfigDict(arbitrary_types_allowed=True))(collect)
+
+    def arguments(parameters: dict[str, Any]) -> Arguments:
+        try:
+            return checked(**parameters)
+        except (ValidationError, TypeError) as error:
+            raise InvalidInput(_faults(function, error)) from error
+
+    return arguments
+
+
+def _nothing(parameters: dict[str, Any]) -> Arguments:
+    if parameters:
+        raise InvalidInput(f"takes no parameters, got {', '.join(sorted(map(str, parameters)))}")
+    return (), {}
+
+
+def _faults(function: Callable[..., Any], error: ValidationError | TypeError) -> str:
+    if isinstance(error, TypeError):
+        return f"parameters do not fit {function.__name__}{inspect.signature(function)}: {error}"
+    faults = [f"{'.'.join(map(str, fault['loc'])) or 'parameters'}: {fault['msg']}" for fault in error.errors()]
+    return f"parameters do not fit {function.__name__}{inspect.signature(function)}: {'; '.join(faults)}"

@@ -1,0 +1,66 @@
+"""Heartbeats, from a thread and over a connection of its own: a blocked event loop does not cost the lease."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from dispatcher.errors import WorkerGone
+from dispatcher.log import get_logger
+from dispatcher.store import Beat, Heartbeats
+
+from .holding import Holding
+from .lease import Lease
+
+_log = get_logger("worker")
+
+
+class HeartbeatThread:
+    """Renews the lease every third of it. `heard` and `gone` are called in this thread."""
+
+    def __init__(
+        self,
+        beats: Heartbeats,
+        lease: Lease,
+        holding: Holding,
+        show: Callable[[], dict[str, Any]],
+        heard: Callable[[Beat], None],
+        gone: Callable[[], None],
+    ) -> None:
+        self._beats, self._lease, self._holding = beats, lease, holding
+        self._show, self._heard, self._gone = show, heard, gone
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="sluice-heartbeat", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop it; waits for a beat under way, which is bounded by the connection's timeout."""
+        self._stopped.set()
+        self._thread.join()
+        self._beats.close()
+
+    def _run(self) -> None:
+        while True:
+            wait = self._lease.seconds / 3 if self._beat() else min(1.0, self._lease.seconds / 10)
+            if self._stopped.wait(wait):
+                return
+
+    def _beat(self) -> bool:
+        asked = self._lease.asked()
+        seen, held = self._holding.snapshot()
+        try:
+            beat = self._beats.beat(seen, held, self._show())
+        except WorkerGone:
+            self._stopped.set()
+            self._gone()
+            return False
+        except (RedisError, OSError) as error:
+            _log.warning("heartbeat.failed", error=str(error))
+            return False
+        self._lease.renewed(asked)
+        self._heard(beat)
+        return True

@@ -1,0 +1,69 @@
+"""What a worker holds: runs by id, and which hand-off numbers it has seen."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from dispatcher.store import HandOff
+
+
+@dataclass(slots=True)
+class Held:
+    """A run in this worker's hands."""
+
+    run: HandOff
+    task: "asyncio.Task[None] | None" = None
+    infrastructure: str = ""
+    cancel_asked: bool = False
+    ended: bool = False
+
+
+class Holding:
+    """The runs held, and `seen`: the highest number without a gap. Numbers it has are dropped when they come again."""
+
+    def __init__(self) -> None:
+        self.seen = 0
+        self.runs: dict[str, Held] = {}
+        self._beyond: set[int] = set()
+
+    def take(self, run: HandOff) -> Held | None:
+        """Hold a run; None when this hand-off was here before, or is older than the claim that is held."""
+        number = run.number
+        if number <= self.seen or number in self._beyond:
+            return None
+        if number == self.seen + 1:
+            self.seen = number
+            while self.seen + 1 in self._beyond:
+                self.seen += 1
+                self._beyond.discard(self.seen)
+        else:
+            self._beyond.add(number)
+        held = Held(run)
+        self.runs[run.id] = held
+        return held
+
+    def saw(self, number: int) -> None:
+        """A turn's reply held everything up to `number`."""
+        if number > self.seen:
+            self.seen = number
+        if self._beyond:
+            self._beyond = {beyond for beyond in self._beyond if beyond > self.seen}
+
+    def drop(self, run_id: str, token: str) -> None:
+        """The end of this claim was taken."""
+        held = self.runs.get(run_id)
+        if held and held.run.token == token:
+            del self.runs[run_id]
+
+    def snapshot(self) -> tuple[int, list[str]]:
+        """`seen`, and then the ids: in this order every run up to `seen` is among them, from any thread."""
+        seen = self.seen
+        return seen, list(self.runs)
+
+    def running(self) -> int:
+        """Runs that have not ended here."""
+        return sum(1 for held in self.runs.values() if not held.ended)
+
+
+Ends = list[Any]
+END_WIDTH = 5

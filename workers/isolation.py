@@ -1,0 +1,66 @@
+"""Runs that were lost before get a child process of their own: if one of them kills its process, only it dies there.
+
+The child (child.py) gets no Redis credentials. Its work comes in over stdin; the outcome goes back over an inherited
+descriptor; it ends with this process. A child that dies without a word is one more crash of that run.
+"""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from dispatcher import codec
+from dispatcher.store import HandOff
+
+from .contract import Outcome
+from .outcomes import error_result
+
+_CHILD = Path(__file__).with_name("child.py")
+
+
+class Isolation:
+    """Executes a function of an application, `package.module:attribute`, in a child process."""
+
+    def __init__(self, app: str, app_dir: str) -> None:
+        self._app, self._dir = app, app_dir
+
+    async def execute(
+        self, run: HandOff, name: str, parameters: dict[str, Any], retry: list[Any] | None, timeout: float | None
+    ) -> Outcome:
+        """The outcome of one attempt; 'lost' when the child died without one. Cancelling kills the child."""
+        order = codec.pack([self._app, self._dir, name, parameters, retry, timeout, run.attempt])
+        reader, writer = os.pipe()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-P", str(_CHILD), str(writer), str(os.getpid()),
+                stdin=asyncio.subprocess.PIPE, pass_fds=(writer,), start_new_session=True, env=_environment(),
+            )  # fmt: skip
+        except BaseException:
+            os.close(reader)
+            raise
+        finally:
+            os.close(writer)
+        with os.fdopen(reader, "rb") as answers:
+            return await self._outcome(process, order, answers)
+
+    async def _outcome(self, process: asyncio.subprocess.Process, order: bytes, answers: Any) -> Outcome:
+        try:
+            _, answer = await asyncio.gather(process.communicate(order), asyncio.to_thread(answers.read))
+        except BaseException:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+            raise
+        if not answer:
+            code = process.returncode or 0
+            how = f"signal {-code}" if code < 0 else f"exit code {code}"
+            return Outcome("lost", "", error_result(f"its process died with {how}"))
+        outcome, argument, result = codec.unpack(answer)
+        return Outcome(outcome, argument, result)
+
+
+def _environment() -> dict[str, str]:
+    """What a child may know: nothing of Sluice's settings, which hold the server's password."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("SLUICE_")}  # noqa: TID251 - the child's
+    return kept

@@ -1,0 +1,43 @@
+"""How an attempt that went wrong ends: tried again, or failed, with an error that fits a record."""
+
+import random
+import traceback
+from typing import Any
+
+from dispatcher import codec
+from dispatcher.models import RetryPolicy
+
+from .contract import Outcome
+
+_MESSAGE, _TRACE = 2_000, 8_000
+
+
+def retry_delay_ms(policy: RetryPolicy, attempt: int, share: float) -> int:
+    """The delay after attempt `attempt` (from 1): delay * factor^(attempt - 1), at most max_delay, less up to `jitter` of it.
+
+    `share` in [0, 1) is the random part. Jitter only shortens, so max_delay holds.
+    """
+    exponent = min(attempt - 1, 1000)
+    full = min(policy.max_delay, policy.delay * min(policy.factor, 1e6) ** min(exponent, 50))
+    return round(1000 * full * (1 - policy.jitter * share))
+
+
+def error_result(error: BaseException | str) -> bytes:
+    """An error as it is kept: message, type and the end of its traceback, bounded."""
+    if isinstance(error, str):
+        return codec.pack({"error": error[:_MESSAGE]})
+    lines = "".join(traceback.format_exception(error))[-_TRACE:]
+    kind = type(error).__name__
+    return codec.pack({"error": f"{kind}: {error}"[:_MESSAGE], "type": kind, "traceback": lines})
+
+
+def failure(retry: list[Any] | None, attempt: int, reason: str, error: BaseException | str) -> Outcome:
+    """The end of a failed attempt: `retry` is the policy's row in the spec, None for no retries."""
+    result = error_result(error)
+    if not retry:
+        return Outcome("failed", reason, result)
+    policy = RetryPolicy(*retry)
+    if attempt > policy.retries:
+        return Outcome("failed", "retries_spent", result)
+    share = random.random()  # noqa: S311 - spreads load, decides nothing
+    return Outcome("retry", str(retry_delay_ms(policy, attempt, share)), result)

@@ -1,0 +1,239 @@
+"""One incarnation of a worker: joins, converses in turns, executes what it is given, leaves.
+
+The loop is one turn at a time. While a turn is out, the runs of the one before are executed; what ends meanwhile goes
+in the next. A worker whose hands are empty waits for its inbox, which a publish or a freed slot writes.
+
+Who is right when this process dies: Redis. What it holds is taken back when the lease ends, under new claim tokens.
+"""
+
+import asyncio
+from typing import Any
+
+from dispatcher.clock import Clock
+from dispatcher.errors import ServerError, WorkerGone
+from dispatcher.log import get_logger
+from dispatcher.metrics import FENCING_REJECTIONS, REDIS_RECONNECTS, WORKER_TURNS, Tally
+from dispatcher.store import Beat, HandOff, Heartbeats, Joining, Store, Turn
+
+from .contract import Outcome, WorkerType
+from .execution import Execution
+from .heartbeat import HeartbeatThread
+from .holding import END_WIDTH, Ends, Held, Holding
+from .lease import Lease
+
+RELIST_SECONDS = 0.001
+"""After a push the worker is not listed as idle; a turn soon after lists it, ends of that millisecond travel along."""
+GATHER_SECONDS = 0.001
+ENDS_AT_ONCE = 64
+_log = get_logger("worker")
+
+
+class Session:
+    """A worker from join to leave. `run` returns when it was drained, raises WorkerGone when it lost its lease."""
+
+    def __init__(self, store: Store, pool: str, joining: Joining, kind: WorkerType, clock: Clock, *, run_once: bool = False) -> None:
+        self._store, self._pool, self._joining = store, pool, joining
+        self.name = joining.name
+        self._clock = clock
+        self.lease = Lease(joining.lease_ms / 1000, clock)
+        self.holding = Holding()
+        self._execution = Execution(store, pool, joining.name, kind, self._run_ended)
+        self._ends: Ends = []
+        self._wake = asyncio.Event()
+        self._turn_wanted = True
+        self._draining = run_once
+        self._once = run_once
+        self._gone = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._loop = asyncio.get_running_loop()
+        self._tally = Tally()
+        self.executed = 0
+        self.last_turn = 0.0
+
+    async def run(self) -> None:
+        """Join, work, leave. Raises WorkerGone, and what join raises."""
+        asked = self.lease.asked()
+        await self._store.workers.join(self._pool, self._joining)
+        self.lease.renewed(asked)
+        beats = HeartbeatThread(
+            Heartbeats(self._store.link.url, self._pool, self.name, self.lease.seconds),
+            self.lease, self.holding, self._show, self._heard, self._lost,
+        )  # fmt: skip
+        beats.start()
+        _log.info("worker.joined", worker=self.name, pool=self._pool, lane=self._joining.lane)
+        helpers = [self._loop.create_task(self._read_inbox()), self._loop.create_task(self._watch_lease())]
+        try:
+            await self._converse()
+        finally:
+            for task in [*helpers, *self._tasks]:
+                task.cancel()
+            await asyncio.gather(*helpers, *self._tasks, return_exceptions=True)
+            await asyncio.to_thread(beats.stop)
+        await self._store.workers.leave(self._pool, self.name)
+        _log.info("worker.left", worker=self.name, pool=self._pool, runs=self.executed)
+
+    def drain(self) -> None:
+        """Take no more runs, finish what is in hand, then leave."""
+        self._draining = True
+        self._want_turn()
+
+    def hand_back(self) -> None:
+        """Stop what is running and hand it back, uncharged."""
+        self._draining = True
+        for held in list(self.holding.runs.values()):
+            if held.task and not held.ended:
+                held.task.cancel()
+        self._want_turn()
+
+    # The conversation ------------------------------------------------------------------------------------------------
+
+    async def _converse(self) -> None:
+        delay = 0.05
+        once_offered = False
+        while not self._gone:
+            await self._until_turn()
+            if self._gone:
+                break
+            ends, self._ends = self._ends, []
+            self._turn_wanted = False
+            self._wake.clear()
+            asked = self.lease.asked()
+            offer = (not self._draining or (self._once and not once_offered)) and self.lease.left > 0
+            try:
+                turn = await self._store.workers.turn(self._pool, self.name, self.holding.seen, offer=offer, ends=ends)
+            except ServerError as error:
+                self._ends = ends + self._ends
+                delay = await self._wait_for_server(error, delay)
+                continue
+            delay = 0.05
+            once_offered = once_offered or offer
+            self.lease.renewed(asked)
+            self.last_turn = asked
+            self._taken(ends, turn)
+            self._receive_turn(turn)
+            if self._draining and once_offered >= self._once and not self.holding.runs and not self._ends:
+                return
+        raise WorkerGone(self.name)
+
+    async def _until_turn(self) -> None:
+        """Until something is to be said. Ends of the same moment go together; while others run, of the same millisecond."""
+        if self._ends or self._turn_wanted:
+            return
+        await self._wake.wait()
+        await asyncio.sleep(0)
+        if 0 < len(self._ends) < ENDS_AT_ONCE * END_WIDTH and self.holding.running():
+            await asyncio.sleep(GATHER_SECONDS)
+
+    async def _wait_for_server(self, error: ServerError, delay: float) -> float:
+        _log.warning("server.away", worker=self.name, error=str(error), retry_in=delay)
+        REDIS_RECONNECTS.labels(component="worker").inc()
+        await asyncio.sleep(delay)
+        self._turn_wanted = True
+        return min(1.0, delay * 2)
+
+    def _taken(self, ends: Ends, turn: Turn) -> None:
+        """The turn took these ends: they are not held any more."""
+        for i in range(0, len(ends), END_WIDTH):
+            self.holding.drop(ends[i], ends[i + 1])
+        self.executed += len(ends) // END_WIDTH
+        self._tally.add(WORKER_TURNS, self._pool)
+        if turn.refusals:
+            for run_id, why in zip(turn.refusals[::2], turn.refusals[1::2], strict=True):
+                if why == b"stale":
+                    _log.warning("run.fenced", worker=self.name, run_id=run_id.decode())
+                    self._tally.add(FENCING_REJECTIONS, self._pool, "finish")
+        self._tally.flush()
+
+    def _receive_turn(self, turn: Turn) -> None:
+        for run in turn.runs:
+            self._receive(run)
+        if len(turn.runs) < 128:
+            self.holding.saw(turn.last)
+        if turn.more:
+            self._turn_wanted = True
+        self._obey(turn.orders, drain=turn.drain)
+
+    # What comes in ---------------------------------------------------------------------------------------------------
+
+    async def _read_inbox(self) -> None:
+        last = "0-0"
+        while True:
+            try:
+                last, letters = await self._store.workers.read_inbox(self._pool, self.name, last)
+            except ServerError:
+                await asyncio.sleep(0.2)
+                continue
+            if letters.runs:
+                for run in letters.runs:
+                    self._receive(run)
+                self._loop.call_later(RELIST_SECONDS, self._want_turn)
+            elif not letters.orders and not letters.drain:
+                self._want_turn()  # an empty read: what a lost push or bell left behind comes with this turn
+            self._obey(letters.orders, drain=letters.drain)
+
+    def _receive(self, run: HandOff) -> None:
+        held = self.holding.take(run)
+        if held is None:
+            return
+        if self.lease.left <= 0:
+            self._run_ended(held, Outcome("return"))
+            return
+        task = self._loop.create_task(self._execution.execute(held))
+        held.task = task
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _run_ended(self, held: Held, outcome: Outcome) -> None:
+        held.ended = True
+        run = held.run
+        self._ends += (run.id, run.token, outcome.outcome, outcome.argument, outcome.result)
+        self._wake.set()
+
+    def _want_turn(self) -> None:
+        self._turn_wanted = True
+        self._wake.set()
+
+    def _obey(self, orders: list[tuple[str, str]], *, drain: bool) -> None:
+        if drain and not self._draining:
+            self.drain()
+        for run_id, token in orders:
+            held = self.holding.runs.get(run_id)
+            if held and held.run.token == token and held.task and not held.ended and not held.cancel_asked:
+                held.cancel_asked = True
+                held.task.cancel()
+
+    # The lease -------------------------------------------------------------------------------------------------------
+
+    async def _watch_lease(self) -> None:
+        """Stop what runs when the lease can no longer be trusted: it may be somebody else's by now."""
+        while True:
+            left = self.lease.left
+            if left <= 0:
+                self._distrust()
+                left = self.lease.seconds / 10
+            await asyncio.sleep(max(left, 0.01))
+
+    def _distrust(self) -> None:
+        running = [held for held in self.holding.runs.values() if held.task and not held.ended]
+        if running:
+            _log.error("lease.distrusted", worker=self.name, runs=len(running))
+        for held in running:
+            if held.task:
+                held.task.cancel()
+
+    def _heard(self, beat: Beat) -> None:
+        """From the heartbeat thread."""
+        self._loop.call_soon_threadsafe(lambda: self._obey(beat.orders, drain=beat.drain))
+
+    def _lost(self) -> None:
+        """From the heartbeat thread: this worker is not known any more."""
+
+        def gone() -> None:
+            self._gone = True
+            self._wake.set()
+
+        self._loop.call_soon_threadsafe(gone)
+
+    def _show(self) -> dict[str, Any]:
+        info = self._joining.info
+        return {**info, "held": len(self.holding.runs), "executed": self.executed, "draining": self._draining}

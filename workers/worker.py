@@ -1,0 +1,143 @@
+"""A worker as a Python object: sessions one after the other until it is told to stop."""
+
+import asyncio
+import os
+import socket
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+
+from dispatcher.clock import Clock, SystemClock
+from dispatcher.errors import InvalidInput, WorkerGone
+from dispatcher.log import get_logger
+from dispatcher.names import check_name, lane_name
+from dispatcher.store import Joining, Store
+
+from .contract import WorkerType
+from .session import Session
+
+_log = get_logger("worker")
+LEAST_LEASE = 2.0
+
+
+@dataclass(frozen=True)
+class WorkerOptions:
+    """What a worker takes and how. No queues and no match: every queue of the pool. `lease` in seconds, 2 at least."""
+
+    pool: str = "default"
+    queues: tuple[str, ...] = ()
+    match: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    only_labelled: bool = False
+    limit: int = 100
+    name: str = field(default_factory=lambda: clean_host())
+    lease: float = 15.0
+    run_once: bool = False
+
+    def __post_init__(self) -> None:
+        check_name("pool", self.pool)
+        check_name("worker", self.name)
+        if not 1 <= self.limit <= 10_000:
+            raise InvalidInput(f"{self.limit!r} is no worker limit: 1 to 10,000 runs at once")
+        if not LEAST_LEASE <= self.lease <= 3600:
+            raise InvalidInput(f"{self.lease!r} is no lease: {LEAST_LEASE:g} to 3,600 seconds")
+
+
+def clean_host() -> str:
+    """The host's name, as a worker's name may be."""
+    host = "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in socket.gethostname())
+    return (host.lstrip("._-") or "worker")[:40]
+
+
+def package_version() -> str:
+    """Sluice's version."""
+    try:
+        return version("sluice-dispatcher")
+    except PackageNotFoundError:
+        return "0"
+
+
+class Worker:
+    """Executes runs of one pool. `async with Worker(url, kind, options) as worker: await worker.run()`.
+
+    A worker that lost its lease joins again under a new id; what it held is then another's.
+    """
+
+    def __init__(self, url: str, kind: WorkerType, options: WorkerOptions, clock: Clock | None = None) -> None:
+        self._store = Store(url)
+        self._kind, self.options = kind, options
+        self._clock = clock or SystemClock()
+        self._session: Session | None = None
+        self._stopping = False
+        self.executed = 0
+
+    async def __aenter__(self) -> "Worker":
+        await self._kind.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._kind.close()
+        await self._store.link.close()
+
+    async def run(self) -> None:
+        """Work until drained or stopped. Raises PoolNotFound, WorkerTypeMismatch, TooManyLanes, ServerError at the start."""
+        while not self._stopping:
+            self._session = Session(
+                self._store, self.options.pool, self._joining(), self._kind, self._clock, run_once=self.options.run_once
+            )
+            try:
+                await self._session.run()
+            except WorkerGone as error:
+                _log.warning("worker.gone", worker=error.worker, next="join again under a new id")
+                continue
+            finally:
+                self.executed += self._session.executed
+            return
+
+    def drain(self) -> None:
+        """Take no more runs; `run` returns when those in hand are over."""
+        self._stopping = True
+        if self._session:
+            self._session.drain()
+
+    def stop(self) -> None:
+        """Hand back what is in hand, uncharged; `run` returns soon."""
+        self._stopping = True
+        if self._session:
+            self._session.hand_back()
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it holds a lease that it trusts."""
+        return self._session is not None and self._session.lease.left > 0
+
+    @property
+    def id(self) -> str:
+        """The id of its present session."""
+        return self._session.name if self._session else ""
+
+    def _joining(self) -> Joining:
+        options = self.options
+        return Joining(
+            name=f"{options.name}-{os.urandom(4).hex()}",
+            lane=lane_name(options.queues, options.match, options.labels, only_labelled=options.only_labelled),
+            capacity=options.limit,
+            lease_ms=round(options.lease * 1000),
+            type=self._kind.type,
+            auto_start=self._kind.auto_start,
+            queues=options.queues,
+            info={
+                "name": options.name, "host": clean_host(), "pid": os.getpid(), "type": self._kind.type,
+                "version": package_version(),
+            },
+        )  # fmt: skip
+
+
+async def run_worker(worker: Worker, stop: asyncio.Event) -> None:
+    """Run it until `stop` is set, then drain it."""
+    task = asyncio.get_running_loop().create_task(worker.run())
+    waiter = asyncio.get_running_loop().create_task(stop.wait())
+    await asyncio.wait({task, waiter}, return_when=asyncio.FIRST_COMPLETED)
+    waiter.cancel()
+    if not task.done():
+        worker.drain()
+    await task
