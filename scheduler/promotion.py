@@ -46,7 +46,7 @@ class Promoter:
         last: dict[str, str] = {}
         while True:
             for pool in self._bells:
-                last.setdefault(pool, "$")
+                last.setdefault(pool, "0-0")  # not `$`: a bell between two reads would be missed
             for pool in last.keys() - self._bells.keys():
                 del last[pool]
             await self._hear(last)

@@ -120,7 +120,8 @@ def _bucket_problems(dump: Dump) -> list[str]:
             waiting[member] = key
             if key not in member.split("|")[2:] or not member.startswith(klass + "|"):
                 found.append(f"{member} is parked under {name}")
-    found += [f"{bucket} has an empty stream" for bucket, rows in dump.rows("backlog").items() if not rows]
+    front = dump.rows("front")
+    found += [f"{name} is left over" for name, rows in dump.rows("backlog").items() if not rows and name not in front]
     found += [f"{bucket} is nowhere" for bucket in buckets - set(awake) - set(waiting)]
     found += [f"{bucket} is empty, and awake or parked" for bucket in (set(awake) | set(waiting)) - buckets]
     found += [f"{bucket} is awake and parked" for bucket in set(awake) & set(waiting)]

@@ -235,7 +235,7 @@ class Model(Transitions):
             return self.nothing(["gone"], reply, told)
         worker.lease_end = now + worker.lease
         known = [run for run in self.held_by(name) if run.number <= seen]
-        foreign = [run_id for run_id in held if run_id not in {run.id for run in known}]
+        foreign = [run_id for run_id in held if run_id not in {run.id for run in self.held_by(name)}]
         missing = [run for run in known if run.id not in held]
         suspects, worker.missing = worker.missing, set()
         for run in missing:
