@@ -29,6 +29,7 @@ SPEC_FIELDS = (
 
 _HEADER = struct.Struct(">BB6s4sH")
 _TERMINAL = 8
+_TOKEN, _ADMITTED, _STARTED = 4, 7, 8
 _NO_RETRY = RetryPolicy()
 
 
@@ -134,6 +135,8 @@ def decode_record(raw: bytes) -> Record:
 def decode_facts(packed: bytes) -> list[Any]:
     """Final facts: state, reason, attempt, crashes, token, worker, infrastructure, admitted, started, finished, result."""
     row: list[Any] = msgpack.unpackb(packed, raw=True, strict_map_key=False)
+    row[_ADMITTED] = row[_ADMITTED] or row[_TOKEN]
+    row[_STARTED] = row[_STARTED] or row[_ADMITTED]
     return [value.decode() if isinstance(value, bytes) and i < len(row) - 1 else value for i, value in enumerate(row)]
 
 

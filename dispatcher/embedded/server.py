@@ -169,6 +169,7 @@ class EmbeddedServer:
             "--appendfsync": "everysec",
             "--maxmemory-policy": "noeviction",
             "--stream-node-max-bytes": "512",  # a short stream costs 0.8 kB instead of 4.4 kB
+            "--zset-max-listpack-entries": "16",  # adding 50 holders to a set of 100 costs 8 us instead of 57 us
             "--daemonize": "no",
         }
         if address.socket is not None:

@@ -13,7 +13,7 @@ if is_live(worker) then retire(worker) end
 local ids = call('ZRANGE', worker.held, 0, 63)
 for _, id in ipairs(ids) do
   local record, facts = read_record(id), read_facts(id)
-  release(id, parse_bucket(record.bucket), name)
+  release(id, parse_bucket(record.bucket), worker.held)
   if facts.state == 'cancelling' then
     terminate(record, facts, 'cancelled', 'asked', '')
   else

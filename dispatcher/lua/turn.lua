@@ -43,7 +43,7 @@ more = settle(caller) or more
 local function hand_off_again(number, id)
   local record, facts = read_record(id), read_facts(id)
   local words = string.format('%.0f:%s:%s:%d:%s', number, facts.token, facts.attempt, tonumber(facts.crashes) or 0, id)
-  return {words, #record.spec <= 16384 and record.spec or ''}
+  return {words, #record.raw <= 16384 and spec_of(record) or ''}
 end
 
 local runs = {}

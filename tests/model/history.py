@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .pair import Pair
 
@@ -19,19 +19,34 @@ class Shape:
 
     queues: list[str]
     keys: list[str]
+    labels: list[list[str]] = field(default_factory=lambda: LABELS)
     most_keys: int = 3
     batch: int = 6
     capacity: int = 4
-    limits: tuple[str, ...] = ("", "0", "1", "1", "2", "3")
+    limits: tuple[str, ...] = ("", "", "0", "1", "1", "2", "3", "4")
     again: float = 0.15
+    shares: tuple[float, ...] = (0.0, 0.5, 1.0, 1.0)  # of its runs that a turn ends
     weights: tuple[tuple[str, int], ...] = (
-        ("publish", 16), ("turn", 30), ("join", 3), ("heartbeat", 4), ("leave", 1), ("drain", 1), ("cancel", 5),
+        ("publish", 12), ("turn", 36), ("join", 5), ("heartbeat", 4), ("leave", 1), ("drain", 1), ("cancel", 5),
         ("promote", 4), ("tick", 4), ("pool", 2), ("queue", 5), ("limit", 6), ("delete_queue", 1), ("start", 2),
         ("time", 8), ("silence", 1), ("stale", 3),
     )  # fmt: skip
 
 
 SMALL = Shape(QUEUES, KEYS)
+WIDE = Shape(
+    [f"{name}{i}" for name in ("alpha", "beta", "default") for i in range(5)], ["t:1", "t:2", "t:3"],
+    labels=[[], ["gpu"], ["zone=a"], ["gpu", "zone=a"]], most_keys=1, batch=60, again=0.0,
+    limits=("", "1", "2", "8"),
+)  # fmt: skip
+PARKED = Shape(
+    QUEUES[:2], KEYS, labels=[[]], batch=8, again=0.0, limits=("", "1", "1", "2"), shares=(0.5, 1.0),
+    weights=(("publish", 10), ("turn", 40), ("join", 3), ("cancel", 6), ("queue", 5), ("limit", 8), ("time", 2)),
+)  # fmt: skip
+CHURN = Shape(
+    QUEUES[:2], KEYS, most_keys=0, batch=6, capacity=8, limits=("", ""), again=0.0, shares=(0.0, 0.0, 1.0),
+    weights=(("publish", 8), ("turn", 30), ("join", 10), ("leave", 6), ("tick", 2), ("time", 2), ("silence", 1)),
+)  # fmt: skip
 
 
 class History:
@@ -70,15 +85,15 @@ class History:
     def _bucket(self) -> tuple[str, list[str], list[str]]:
         r = self.random
         keys = r.sample(self.shape.keys, r.choice(range(self.shape.most_keys + 1)))
-        return r.choice(self.shape.queues), r.choice(LABELS), keys
+        return r.choice(self.shape.queues), r.choice(self.shape.labels), keys
 
     def publish(self) -> None:
         r, model = self.random, self.pair.model
         old = r.sample(sorted(model.runs), 1) if model.runs and r.random() < 0.1 else []
         self.pair.publish(
             [self._bucket() for _ in range(r.randint(1, self.shape.batch))],
-            delay=r.choice([0, 0, 0, 0, 50, 700]),
-            deadline=r.choice([0, 0, 0, 0, 100, 900]),
+            delay=r.choice([0] * 10 + [50, 700]),
+            deadline=r.choice([0] * 12 + [100, 900]),
             key=r.choice(["", "", "", "i1", f"i{model.admissions}"]),
             old=old,
             again=self._again(),
@@ -110,7 +125,7 @@ class History:
         name = self._worker()
         worker = self.pair.model.workers.get(name)
         seen = self.seen.get(name, 0)
-        ends = self._ends(name, r.choice([0.0, 0.5, 1.0]))
+        ends = self._ends(name, r.choice(self.shape.shares))
         self.pair.turn(name, seen, offer=r.random() < 0.9, ends=ends, again=self._again())
         if worker and r.random() < 0.8:
             self.seen[name] = worker.number
@@ -135,6 +150,8 @@ class History:
         held = [run.id for run in model.held_by(name) if run.number <= seen]
         held = [run_id for run_id in held if r.random() < r.choice([1.0, 0.6])]
         self.pair.heartbeat(name, seen, [*held, *r.choice([[], [], ["r999999"]])], again=self._again())
+        if r.random() < 0.3:
+            self.pair.heartbeat(name, seen, held)
 
     def start(self) -> None:
         r, model = self.random, self.pair.model
@@ -154,6 +171,8 @@ class History:
     def cancel(self) -> None:
         runs = self.pair.model.runs.values()
         ids = [run.id for run in runs if run.state not in {"completed", "cancelled"}] or ["r999999"]
+        ids = [run.id for run in self.pair.model.held()] if self.random.random() < 0.4 else ids[-30:]
+        ids = ids or ["r999999"]
         self.pair.cancel(self.random.sample(ids, min(len(ids), self.random.randint(1, 3))), again=self._again())
 
     def promote(self) -> None:
@@ -169,12 +188,14 @@ class History:
             self.pair.tick()
 
     def time(self) -> None:
-        self.pair.advance(self.random.choice([1, 1, 30, 200, 200, 900, 4000, 30_000, -6000]))
+        self.pair.advance(self.random.choice([1, 1, 1, 30, 30, 200, 200, 200, 600, 900, 900, 4000, 30_000, -6000]))
 
     def pool(self) -> None:
-        field, value = self.random.choice([("limit", ""), ("limit", "2"), ("limit", "5"), ("paused", "0"), ("paused", "1")])
+        field, value = self.random.choice([("limit", ""), ("limit", ""), ("limit", "2"), ("limit", "6"), ("paused", "0"), ("paused", "1")])
         self.pair.pool(again=self._again(), **{field: value})
         if value == "1":
+            for _ in range(4):
+                self.step()
             self.pair.pool(paused="0")
 
     def queue(self) -> None:
@@ -189,4 +210,4 @@ class History:
         self.pair.limit(r.choice(LIMITS), r.choice(self.shape.limits), again=self._again())
 
     def delete_queue(self) -> None:
-        self.pair.delete_queue(self.random.choice(self.shape.queues), cancel=self.random.random() < 0.4)
+        self.pair.delete_queue(self.random.choice(self.shape.queues), cancel=self.random.random() < 0.3)

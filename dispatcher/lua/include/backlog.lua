@@ -20,13 +20,18 @@ local function write_depth()
   end
 end
 
+-- Asked once a call, then known: what adds and takes keeps `bucket.empty` in step.
 local function is_empty(bucket)
-  return call('EXISTS', bucket.front) == 0 and call('XLEN', bucket.stream) == 0
+  if bucket.empty == nil then
+    bucket.empty = call('EXISTS', bucket.front) == 0 and call('XLEN', bucket.stream) == 0
+  end
+  return bucket.empty
 end
 
 local function append(bucket, id)
   local was_empty = is_empty(bucket)
   local entry = call('XADD', bucket.stream, '*', 'i', id)
+  bucket.empty = false
   change_depth(bucket.queue, 1)
   if was_empty then awaken(bucket) end
   return entry
@@ -37,6 +42,7 @@ local function put_front(bucket, record)
   local was_empty = is_empty(bucket)
   local score = (record.ms - 1600000000000) * 4096 + math.min(record.seq, 4095)
   call('ZADD', bucket.front, string.format('%.0f', score), record.id)
+  bucket.empty = false
   change_depth(bucket.queue, 1)
   if was_empty then awaken(bucket) end
 end
@@ -53,6 +59,7 @@ local function take(bucket, n)
     end
     if #entries > 0 then call('XDEL', bucket.stream, unpack(entries)) end
   end
+  bucket.empty = nil
   change_depth(bucket.queue, -#ids)
   return ids
 end
@@ -62,6 +69,7 @@ local function remove(bucket, record)
   local found = call('ZREM', bucket.front, record.id)
   if found == 0 then found = call('XDEL', bucket.stream, string.format('%.0f-%.0f', record.ms, record.seq)) end
   if found == 0 then return false end
+  bucket.empty = nil
   change_depth(bucket.queue, -1)
   if is_empty(bucket) then leave(bucket) end
   return true

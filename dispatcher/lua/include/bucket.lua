@@ -7,8 +7,10 @@ local function parse_bucket(name)
   local queue, labels, rest = string.match(name, '^([^|]*)|([^|]*)(.*)$')
   local keys = {}
   for key in string.gmatch(rest, '|([^|]+)') do keys[#keys + 1] = key end
+  local scopes = {root .. ':slots', root .. ':slots:queue:' .. queue}
+  for _, key in ipairs(keys) do scopes[#scopes + 1] = root .. ':slots:key:' .. key end
   bucket = {
-    name = name, queue = queue, labels = labels, class = queue .. '|' .. labels, keys = keys,
+    scopes = scopes, empty = nil, name = name, queue = queue, labels = labels, class = queue .. '|' .. labels, keys = keys,
     stream = root .. ':backlog:' .. name, front = root .. ':front:' .. name,
   }
   parsed[name] = bucket

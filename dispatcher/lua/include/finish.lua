@@ -35,7 +35,7 @@ local function finish(worker, id, token, outcome, argument, result)
     take_back(record, facts, worker.name)
     return nil
   end
-  release(id, parse_bucket(record.bucket), worker.name)
+  release(id, parse_bucket(record.bucket), worker.held)
   if facts.state == 'cancelling' then
     if not ENDS[outcome] then outcome, argument = 'cancelled', 'asked' end
   end

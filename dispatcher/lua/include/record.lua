@@ -1,4 +1,5 @@
 -- record: the header of a run's record, the only part of it that scripts read.
+-- `raw` is as it was read: what is written to the header later does not show in it, and need not in a final record.
 -- version(1) flags(1) entry ms(6) entry seq(4) length(2) bucket [terminal: length(4) facts] spec; big endian.
 local HAS_EXPIRY, HAS_LISTENERS, HAS_FACTS, TERMINAL = 1, 2, 4, 8
 local HEADER = '>BBI6I4I2'
@@ -15,14 +16,25 @@ local function read_record(id)
   local raw = call('GET', root .. ':r:' .. id)
   if not raw then return nil end
   local _, flags, ms, seq, size = struct.unpack(HEADER, raw)
-  local record = {id = id, flags = flags, ms = ms, seq = seq, bucket = string.sub(raw, 15, 14 + size)}
-  if has(flags, TERMINAL) then
+  local record = {id = id, raw = raw, flags = flags, ms = ms, seq = seq, bucket = string.sub(raw, 15, 14 + size)}
+  if flags >= TERMINAL then
     record.facts = string.sub(raw, 19 + size, 18 + size + struct.unpack('>I4', raw, 15 + size))
-    record.spec = string.sub(raw, 19 + size + #record.facts)
-  else
-    record.spec = string.sub(raw, 15 + size)
   end
   return record
+end
+
+-- Of a run that is not over.
+local function spec_of(record)
+  return string.sub(record.raw, 15 + #record.bucket)
+end
+
+local function final_record(record, facts)
+  local flags = TERMINAL + (has(record.flags, HAS_LISTENERS) and HAS_LISTENERS or 0)
+  local head = 14 + #record.bucket
+  return table.concat({
+    string.sub(record.raw, 1, 1), string.char(flags), string.sub(record.raw, 3, head), struct.pack('>I4', #facts), facts,
+    string.sub(record.raw, head + 1),
+  })
 end
 
 local function write_flags(record, flag)

@@ -1,12 +1,12 @@
 -- runs: transitions of one run, shared by the scripts that cause them.
-local FACTS = {'state', 'attempt', 'crashes', 'token', 'worker', 'infrastructure', 'admitted', 'started', 'reason'}
-
 local function read_facts(id)
-  local row = call('HMGET', root .. ':run:' .. id, unpack(FACTS))
+  local row = call('HMGET', root .. ':run:' .. id,
+    'state', 'attempt', 'crashes', 'token', 'worker', 'admitted', 'started', 'infrastructure')
   if not row[1] then return nil end
-  local facts = {}
-  for i, name in ipairs(FACTS) do facts[name] = row[i] or '' end
-  return facts
+  return {
+    state = row[1], attempt = row[2] or '', crashes = row[3] or '', token = row[4] or '', worker = row[5] or '',
+    admitted = row[6] or '', started = row[7] or '', infrastructure = row[8] or '',
+  }
 end
 
 local function tell_listeners(record, state, packed)
@@ -26,16 +26,20 @@ local function is_dead_letter(state, reason)
 end
 
 -- The end of a run. Its facts move into the record; nothing else of it stays but its line in `finished`.
+-- An `admitted` of 0 is the token's time, a `started` of 0 that of `admitted`: what most runs have, in a byte.
 local function terminate(record, facts, state, reason, result)
-  facts = facts or {}
-  local packed = cmsgpack.pack({
-    state, reason, tonumber(facts.attempt or '') or 0, tonumber(facts.crashes or '') or 0,
-    tonumber(facts.token or '') or 0, facts.worker or '', facts.infrastructure or '',
-    tonumber(facts.admitted or '') or 0, tonumber(facts.started or '') or 0, now, result,
-  })
-  local flags = TERMINAL + (has(record.flags, HAS_LISTENERS) and HAS_LISTENERS or 0)
-  local rest = struct.pack('>I4', #packed) .. packed .. record.spec
-  call('SET', root .. ':r:' .. record.id, pack_record(flags, record.ms, record.seq, record.bucket, rest))
+  local packed
+  if facts then
+    local same = facts.admitted == facts.token
+    packed = cmsgpack.pack({
+      state, reason, tonumber(facts.attempt) or 0, tonumber(facts.crashes) or 0, tonumber(facts.token) or 0,
+      facts.worker, facts.infrastructure, same and 0 or tonumber(facts.admitted) or 0, tonumber(facts.started) or 0,
+      now, result,
+    })
+  else
+    packed = cmsgpack.pack({state, reason, 0, 0, 0, '', '', 0, 0, now, result})
+  end
+  call('SET', root .. ':r:' .. record.id, final_record(record, packed))
   call('DEL', root .. ':run:' .. record.id)
   call('XADD', root .. ':finished', '*', state, record.id)
   if has(record.flags, HAS_EXPIRY) then call('ZREM', root .. ':due', 'x' .. record.id) end
@@ -85,9 +89,10 @@ end
 
 -- A run whose worker is lost: charged one crash, and ended when its budget is spent.
 local function take_back(record, facts, worker)
-  release(record.id, parse_bucket(record.bucket), worker)
+  release(record.id, parse_bucket(record.bucket), root .. ':slots:worker:' .. worker)
   local crashes = tonumber(facts.crashes) or 0
   if facts.state == 'cancelling' then
+    call('HDEL', root .. ':orders:' .. worker, record.id)
     terminate(record, facts, 'cancelled', 'worker_lost', '')
   elseif crashes + 1 >= read_pool().crashes then
     facts.crashes = crashes + 1

@@ -18,7 +18,7 @@ local function read_worker(name)
 end
 
 local function list_idle(worker)
-  call('ZADD', root .. ':idle:' .. worker.lane, now, worker.name)
+  call('ZADD', root .. ':idle:' .. worker.lane, now_text, worker.name)
   call('SADD', root .. ':idle', worker.lane)
 end
 
@@ -76,37 +76,29 @@ local function expired(record)
   return false
 end
 
-local function hold(scope, ids)
-  local members = {}
-  for _, id in ipairs(ids) do
-    members[#members + 1] = now
-    members[#members + 1] = id
-  end
+local function hold(scope, members)
   call('ZADD', scope, unpack(members))
-  if counts[scope] then counts[scope] = counts[scope] + #ids end
+  if counts[scope] then counts[scope] = counts[scope] + #members / 2 end
 end
 
 -- The run's facts for this claim, and the words the worker gets: `number:token:attempt:crashes:id`.
 local function claim(record, worker)
-  local attempt, crashes, token = 1, 0, now
+  local attempt, crashes, token = '1', '0', now_text
+  local facts = root .. ':run:' .. record.id
   if has(record.flags, HAS_FACTS) then
-    local row = call('HMGET', root .. ':run:' .. record.id, 'attempt', 'crashes', 'token')
-    attempt, crashes = tonumber(row[1]), tonumber(row[2] or '0')
-    token = math.max(now, tonumber(row[3]) + 1)
+    local row = call('HMGET', facts, 'attempt', 'crashes', 'token')
+    attempt, crashes = row[1], row[2] or '0'
+    token = string.format('%.0f', math.max(now, tonumber(row[3]) + 1))
+    call('HDEL', facts, 'started', 'infrastructure', 'reason')
   end
   worker.number = worker.number + 1
-  if worker.auto then
-    call('HSET', root .. ':run:' .. record.id, 'state', 'running', 'attempt', attempt, 'token', token,
-      'worker', worker.name, 'admitted', now, 'started', now)
-  else
-    call('HSET', root .. ':run:' .. record.id, 'state', 'pending', 'attempt', attempt, 'token', token,
-      'worker', worker.name, 'admitted', now)
-  end
-  return string.format('%.0f:%.0f:%d:%d:%s', worker.number, token, attempt, crashes, record.id)
+  call('HSET', facts, 'state', worker.auto and 'running' or 'pending', 'attempt', attempt, 'token', token,
+    'worker', worker.name, 'admitted', now_text)
+  return worker.number .. ':' .. token .. ':' .. attempt .. ':' .. crashes .. ':' .. record.id
 end
 
 local function give(worker, words, record, caller)
-  local spec = #record.spec <= 16384 and record.spec or ''
+  local spec = #record.raw <= 16384 and spec_of(record) or ''
   if caller and worker.name == caller.name then
     given[worker.number] = {words, spec}
     return
@@ -129,6 +121,7 @@ local function admit(bucket, n, worker, caller)
       terminate(record, has(record.flags, HAS_FACTS) and read_facts(id) or nil, 'expired', 'deadline', '')
     else
       give(worker, claim(record, worker), record, caller)
+      ids[#ids + 1] = now_text
       ids[#ids + 1] = id
       numbered[#numbered + 1] = worker.number
       numbered[#numbered + 1] = id
@@ -136,14 +129,12 @@ local function admit(bucket, n, worker, caller)
     end
   end
   if #ids == 0 then return 0 end
-  hold(root .. ':slots', ids)
-  hold(root .. ':slots:queue:' .. bucket.queue, ids)
-  for _, key in ipairs(bucket.keys) do hold(root .. ':slots:key:' .. key, ids) end
+  for _, scope in ipairs(bucket.scopes) do hold(scope, ids) end
   local held = count(worker.held)
   call('ZADD', worker.held, unpack(numbered))
-  counts[worker.held] = held + #ids
+  counts[worker.held] = held + #ids / 2
   call('HSET', root .. ':worker:' .. worker.name, 'number', worker.number)
-  return #ids
+  return #ids / 2
 end
 
 -- The first key of a bucket without room, if any; else how many more runs its keys take.

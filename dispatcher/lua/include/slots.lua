@@ -6,15 +6,12 @@ local function release_from(scope, id)
   if ids then ids[#ids + 1] = id else released[scope] = {id} end
 end
 
+-- `worker` is the key of the set of runs it holds.
 local function release(id, bucket, worker)
-  release_from(root .. ':slots', id)
-  release_from(root .. ':slots:queue:' .. bucket.queue, id)
-  release_from(root .. ':slots:worker:' .. worker, id)
+  for _, scope in ipairs(bucket.scopes) do release_from(scope, id) end
+  release_from(worker, id)
   touched_queues[bucket.queue] = true
-  for _, key in ipairs(bucket.keys) do
-    release_from(root .. ':slots:key:' .. key, id)
-    touched_keys[key] = true
-  end
+  for _, key in ipairs(bucket.keys) do touched_keys[key] = true end
 end
 
 local function flush_released()

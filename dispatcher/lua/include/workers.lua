@@ -17,6 +17,7 @@ local function forget(worker)
     if call('EXISTS', root .. ':lane:' .. worker.lane) == 0 then
       call('SREM', root .. ':lanes', worker.lane)
       call('DEL', root .. ':ready:' .. worker.lane)
+      lane_list, class_lanes = nil, {}
     end
   end
   call('DEL', root .. ':worker:' .. worker.name, root .. ':inbox:' .. worker.name, root .. ':orders:' .. worker.name,

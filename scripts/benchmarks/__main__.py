@@ -1,0 +1,9 @@
+"""Measure: `python scripts/benchmarks/__main__.py [scenario ...] [--peers]`; `scripts/bench` does it in .venv."""
+
+import sys
+from importlib import import_module
+from pathlib import Path
+
+if __name__ == "__main__":
+    sys.path[0] = str(Path(__file__).resolve().parents[1])  # not our own folder: its modules belong to `benchmarks`
+    import_module("benchmarks.cli").main()

@@ -1,0 +1,62 @@
+"""Fixtures for every test: real servers, children that end, one event loop backend."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.support.processes import Children
+from tests.support.servers import Kind, Server
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """Asyncio is what Sluice runs on."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def shared_server() -> Iterator[Callable[[Kind], Server]]:
+    """One server of each kind for the whole run (each xdist worker is a run of its own), started when first asked."""
+    servers: dict[Kind, Server] = {}
+    with ExitStack() as stack:
+
+        def get(kind: Kind) -> Server:
+            if kind not in servers:
+                servers[kind] = stack.enter_context(Server(kind))
+            return servers[kind]
+
+        yield get
+
+
+@pytest.fixture
+def server(request: pytest.FixtureRequest, shared_server: Callable[[Kind], Server]) -> Server:
+    """The shared server, empty. `parametrize("server", EVERY_KIND, indirect=True)` chooses; the default is Valkey."""
+    chosen = shared_server(getattr(request, "param", "valkey"))
+    chosen.flush()
+    return chosen
+
+
+@pytest.fixture
+def redis_url(server: Server) -> str:
+    """The address of an empty server."""
+    return server.url
+
+
+@pytest.fixture
+def new_server() -> Iterator[Callable[..., Server]]:
+    """Start servers for this test alone, to be frozen, killed, filled: `new_server("redis", aof=True)`."""
+    with ExitStack() as stack:
+
+        def start(kind: Kind = "valkey", *, aof: bool = False, settings: Mapping[str, str] | None = None) -> Server:
+            return stack.enter_context(Server(kind, aof=aof, settings=settings))
+
+        yield start
+
+
+@pytest.fixture
+def children(tmp_path: Path) -> Iterator[Children]:
+    """Processes of this test; all of them have ended after it."""
+    with Children(tmp_path) as started:
+        yield started

@@ -1,0 +1,79 @@
+"""Faults put into the composed Lua, one at a time. A test shows that the model catches each of them."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache
+
+from dispatcher.scripts import Script, load, names
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """`old` becomes `new` in every script that holds it."""
+
+    name: str
+    old: str
+    new: str
+
+    def scripts(self) -> Callable[[str], Script]:
+        """Compose scripts with the fault in them; fails when the text it changes is no longer there."""
+
+        @cache
+        def mutated(name: str) -> Script:
+            script = load(name)
+            text = script.text.replace(self.old, self.new)
+            return replace(script, text=text, sha=hashlib.sha1(text.encode()).hexdigest())
+
+        assert any(self.old in load(name).text for name in names()), f"{self.name}: its text is gone from the scripts"
+        return mutated
+
+
+RELEASE = "release_from(scope, id) end"
+FINISHED = "release(id, parse_bucket(record.bucket), worker.held)"
+
+MUTANTS = [
+    Mutant("pool limit off by one", "settings.limit - count(root .. ':slots')", "settings.limit + 1 - count(root .. ':slots')"),
+    Mutant(
+        "queue limit ignored", "return queue.limit - count(root .. ':slots:queue:' .. queue.name)", "return math.huge"
+    ),
+    Mutant(
+        "key limit off by one",
+        "return limit - count(root .. ':slots:key:' .. key)",
+        "return limit + 1 - count(root .. ':slots:key:' .. key)",
+    ),
+    Mutant("token not compared", " or facts.token ~= token then return", " then return"),
+    Mutant("worker not compared", "not facts or facts.worker ~= worker.name or", "not facts or"),
+    Mutant("queue slot not released", RELEASE, f"if not string.find(scope, ':slots:queue:', 1, true) then {RELEASE} end"),
+    Mutant("key slot not released", RELEASE, f"if not string.find(scope, ':slots:key:', 1, true) then {RELEASE} end"),
+    Mutant(
+        "only the first class woken",
+        "for _, class in ipairs(classes) do wake_waiter(key, class) end",
+        "if classes[1] then wake_waiter(key, classes[1]) end",
+    ),
+    Mutant("no rule H", "wake_waiter(key, bucket.class)", ""),
+    Mutant("no rule W", "if before[key] <= 0 and key_room(key) > 0 then wake_key(key) end", ""),
+    Mutant("priority ignored", "local score = queue.priority * PRIORITY_STEP +", "local score ="),
+    Mutant("seen ignored", "worker.held, '(' .. seen, '+inf'", "worker.held, '(0', '+inf'"),
+    Mutant("a lost reply not repeated", "if seen < worker.number then", "if next(given) then"),
+    Mutant("floor not moved after a gap", "then floor = now + lease end", "then floor = floor end"),
+    Mutant("lease clamp missing", "now + lease + 1, '+inf'", "'+inf', '+inf'"),
+    Mutant("crash not charged", "(tonumber(facts.crashes) or 0) + (crashed and 1 or 0)", "(tonumber(facts.crashes) or 0)"),
+    Mutant("idempotency ignored", "if known then return 'same ' .. known end", ""),
+    Mutant("an id published twice", "if call('EXISTS', root .. ':r:' .. id) == 1 then return 'exists' end", ""),
+    Mutant(
+        "front served after the stream",
+        "local ids = call('ZRANGE', bucket.front, 0, n - 1)",
+        "local ids = call('XLEN', bucket.stream) == 0 and call('ZRANGE', bucket.front, 0, n - 1) or {}",
+    ),
+    Mutant("pause of a queue ignored", "if queue.paused then return 0 end", ""),
+    Mutant("pause of the pool ignored", "if settings.paused then return 0 end", ""),
+    Mutant("labels ignored", "if not list_has(labels, label) then return false end", ""),
+    Mutant("only-labelled ignored", "return only == '' and names_match", "return names_match"),
+    Mutant("pushed worker stays listed", "call('PEXPIRE', inbox, worker.lease * 4)\n    delist(worker)", ""),
+    Mutant("silent worker is given runs", " or 0) > now\n", " or 0) > 0\n"),
+    Mutant("retry keeps its slot", FINISHED, f"if outcome ~= 'retry' then {FINISHED} end"),
+    Mutant("token does not grow", "math.max(now, tonumber(row[3]) + 1)", "now"),
+    Mutant("deadline ignored", "if deadline and deadline <= now then return true end", ""),
+    Mutant("order outlives its run", "call('HDEL', root .. ':orders:' .. worker, record.id)", ""),
+]  # fmt: skip

@@ -1,0 +1,28 @@
+"""Each fault put into the Lua is noticed by the model, with fixed seeds, within a bounded number of calls."""
+
+import pytest
+from redis.exceptions import ResponseError
+
+from .history import CHURN, PARKED, SMALL, History
+from .mutants import MUTANTS, Mutant
+from .state import Violation
+
+SHAPES = (SMALL, PARKED, CHURN)
+SEEDS = 60
+STEPS = 150
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_the_model_catches(mutant: Mutant, new_pair):
+    for seed in range(SEEDS):
+        pair = new_pair(mutant.scripts())
+        try:
+            History(pair, seed, SHAPES[seed % len(SHAPES)]).run(STEPS)
+        except (Violation, ResponseError):
+            return
+    pytest.fail(f"{mutant.name} passed {SEEDS} histories of {STEPS} steps")
+
+
+def test_the_scripts_as_they_are_pass(new_pair):
+    for seed in range(12):
+        History(new_pair(), seed, SHAPES[seed % len(SHAPES)]).run(STEPS)

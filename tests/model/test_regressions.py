@@ -1,0 +1,61 @@
+"""Faults that the model found in the engine, each as the shortest history that showed it."""
+
+import redis
+
+from dispatcher.scripts import load
+
+from .pair import Pair
+
+
+def test_cancelling_a_held_run_leaves_a_younger_one_with_its_entry_id_alone(new_pair, client: "redis.Redis"):
+    """The stream of a bucket goes when it is empty, so the ids of two runs of one millisecond can be the same."""
+    pair: Pair = new_pair()
+    worker = pair.join("||", 1, 60_000, auto=True, queues=[], again=False)
+    pair.turn(worker, 0, offer=True)
+    publish, root = load("publish"), pair.engine.root
+    client.script_load(publish.text)
+    with client.pipeline(transaction=True) as both:  # one transaction sees one time
+        for run_id in ("held", "young"):
+            both.evalsha(publish.sha, 1, root, pair.now, run_id, "default|", "", "spec")
+        both.execute()
+    records = pair.engine.dump().records
+    assert records["held"].entry == records["young"].entry
+    assert pair.engine.call("cancel", "asked", "held").reply == [0, "cancelling"]
+    assert pair.engine.dump().ordered("default|") == ["young"]
+
+
+def test_the_last_worker_of_a_lane_takes_its_ready_set_along(new_pair):
+    """What it hands back is served to others in the same call; their class must not return to the dead lane."""
+    pair: Pair = new_pair()
+    leaver = pair.join("|gpu|", 8, 60_000, auto=True, queues=[], again=False)
+    pair.publish([("default", [], [])] * 3 + [("default", ["gpu"], [])] * 3)
+    pair.turn(leaver, 0, offer=True)
+    other = pair.join("|gpu,zone=a|", 8, 60_000, auto=True, queues=[], again=False)
+    pair.turn(other, 0, offer=True)
+    pair.leave(leaver)
+    assert len(pair.model.held_by(other)) == 6
+    pair.join("|gpu|", 8, 60_000, auto=True, queues=[], again=False)
+
+
+def test_an_order_to_cancel_goes_with_the_run_that_a_heartbeat_misses(new_pair):
+    pair: Pair = new_pair()
+    worker = pair.join("||", 1, 60_000, auto=True, queues=[], again=False)
+    pair.publish([("default", [], [])])
+    pair.turn(worker, 0, offer=True)
+    pair.cancel(["r000000"])
+    pair.heartbeat(worker, 1, [])
+    pair.heartbeat(worker, 1, [])
+    assert pair.engine.dump().rows("orders") == {}
+
+
+def test_an_end_told_by_another_worker_is_stale_whatever_its_token(new_pair):
+    pair: Pair = new_pair()
+    holder, other = (pair.join("||", 1, 60_000, auto=True, queues=[], again=False) for _ in range(2))
+    pair.publish([("default", [], [])])
+    pair.turn(holder, 0, offer=True)
+    (run,) = pair.model.held_by(holder)
+    end = (run.id, run.token, "completed", "", "")
+    assert pair.turn(other, 0, offer=False, ends=[end])[4] == [run.id, "stale"]
+    pair.turn(holder, 1, offer=False, ends=[end])
+    assert pair.turn(other, 0, offer=False, ends=[end])[4] == [run.id, "stale"]
+    assert pair.turn(holder, 1, offer=False, ends=[end])[4] == [run.id, "already"]
