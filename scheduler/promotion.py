@@ -37,7 +37,7 @@ class Promoter:
             found = await self._store.care.promote(pool)
             if found.promoted:
                 RUNS_PROMOTED.labels(pool=pool).inc(found.promoted)
-                SCHEDULE_DELAY.observe(found.late_ms / 1000)
+                SCHEDULE_DELAY.labels(pool=pool).observe(found.late_ms / 1000)
             if not found.more:
                 return LONGEST_WAIT if found.wait_ms is None else min(LONGEST_WAIT, found.wait_ms / 1000)
 

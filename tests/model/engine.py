@@ -38,7 +38,7 @@ class Engine:
     ) -> None:
         """`client` answers in bytes."""
         self.client = client
-        self.root = "sluice:{%s}" % pool
+        self.root = f"sluice:{{{pool}}}"
         self.scripts = scripts
         self.now = now
         self.last_event = "0"

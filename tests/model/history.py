@@ -43,6 +43,13 @@ PARKED = Shape(
     QUEUES[:2], KEYS, labels=[[]], batch=8, again=0.0, limits=("", "1", "1", "2"), shares=(0.5, 1.0),
     weights=(("publish", 10), ("turn", 40), ("join", 3), ("cancel", 6), ("queue", 5), ("limit", 8), ("time", 2)),
 )  # fmt: skip
+CARE = Shape(
+    QUEUES, KEYS[:2], labels=[[], ["gpu"]], most_keys=1, limits=("", "2", "3"),
+    weights=(
+        ("publish", 10), ("turn", 24), ("join", 5), ("heartbeat", 16), ("cancel", 10), ("pool", 8), ("start", 4),
+        ("tick", 2), ("time", 3), ("silence", 1), ("stale", 2),
+    ),
+)  # fmt: skip
 CHURN = Shape(
     QUEUES[:2], KEYS, most_keys=0, batch=6, capacity=8, limits=("", ""), again=0.0, shares=(0.0, 0.0, 1.0),
     weights=(("publish", 8), ("turn", 30), ("join", 10), ("leave", 6), ("tick", 2), ("time", 2), ("silence", 1)),
@@ -115,7 +122,9 @@ class History:
         ends = []
         for run in self.pair.model.held_by(name):
             if r.random() < share:
-                outcome = r.choice(["completed", "completed", "completed", "failed", "retry", "retry", "return", "cancelled", "lost"])
+                outcome = r.choice(
+                    ["completed", "completed", "completed", "failed", "retry", "retry", "return", "cancelled", "lost"]
+                )
                 argument = r.choice(["0", "0", "40", "600"]) if outcome == "retry" else r.choice(["", "retries_spent"])
                 ends.append((run.id, run.token, outcome, argument, "x"))
         return ends
@@ -191,7 +200,9 @@ class History:
         self.pair.advance(self.random.choice([1, 1, 1, 30, 30, 200, 200, 200, 600, 900, 900, 4000, 30_000, -6000]))
 
     def pool(self) -> None:
-        field, value = self.random.choice([("limit", ""), ("limit", ""), ("limit", "2"), ("limit", "6"), ("paused", "0"), ("paused", "1")])
+        field, value = self.random.choice(
+            [("limit", ""), ("limit", ""), ("limit", "2"), ("limit", "6"), ("paused", "0"), ("paused", "1")]
+        )
         self.pair.pool(again=self._again(), **{field: value})
         if value == "1":
             for _ in range(4):
@@ -201,7 +212,9 @@ class History:
     def queue(self) -> None:
         r = self.random
         kind = r.choice(["limit", "limit", "paused", "priority"])
-        value = r.choice(self.shape.limits) if kind == "limit" else r.choice("01") if kind == "paused" else r.choice("12379")
+        value = r.choice(
+            {"limit": self.shape.limits, "paused": ("0", "1"), "priority": ("1", "2", "3", "7", "9")}[kind]
+        )
         mode = r.choice(["update", "update", "update", "create"])
         self.pair.queue(mode, r.choice(self.shape.queues), again=self._again(), **{kind: value})
 

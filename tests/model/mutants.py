@@ -30,10 +30,11 @@ class Mutant:
 
 
 RELEASE = "release_from(scope, id) end"
+NO_SLOT = "if not string.find(scope, ':slots:{}:', 1, true) then release_from(scope, id) end end"
 FINISHED = "release(id, parse_bucket(record.bucket), worker.held)"
 
 MUTANTS = [
-    Mutant("pool limit off by one", "settings.limit - count(root .. ':slots')", "settings.limit + 1 - count(root .. ':slots')"),
+    Mutant("pool limit off by one", "settings.limit - count(", "settings.limit + 1 - count("),
     Mutant(
         "queue limit ignored", "return queue.limit - count(root .. ':slots:queue:' .. queue.name)", "return math.huge"
     ),
@@ -44,8 +45,8 @@ MUTANTS = [
     ),
     Mutant("token not compared", " or facts.token ~= token then return", " then return"),
     Mutant("worker not compared", "not facts or facts.worker ~= worker.name or", "not facts or"),
-    Mutant("queue slot not released", RELEASE, f"if not string.find(scope, ':slots:queue:', 1, true) then {RELEASE} end"),
-    Mutant("key slot not released", RELEASE, f"if not string.find(scope, ':slots:key:', 1, true) then {RELEASE} end"),
+    Mutant("queue slot not released", RELEASE, NO_SLOT.format("queue")),
+    Mutant("key slot not released", RELEASE, NO_SLOT.format("key")),
     Mutant(
         "only the first class woken",
         "for _, class in ipairs(classes) do wake_waiter(key, class) end",
@@ -58,7 +59,7 @@ MUTANTS = [
     Mutant("a lost reply not repeated", "if seen < worker.number then", "if next(given) then"),
     Mutant("floor not moved after a gap", "then floor = now + lease end", "then floor = floor end"),
     Mutant("lease clamp missing", "now + lease + 1, '+inf'", "'+inf', '+inf'"),
-    Mutant("crash not charged", "(tonumber(facts.crashes) or 0) + (crashed and 1 or 0)", "(tonumber(facts.crashes) or 0)"),
+    Mutant("crash not charged", "or 0) + (crashed and 1 or 0)", "or 0)"),
     Mutant("idempotency ignored", "if known then return 'same ' .. known end", ""),
     Mutant("an id published twice", "if call('EXISTS', root .. ':r:' .. id) == 1 then return 'exists' end", ""),
     Mutant(

@@ -12,7 +12,8 @@ from .reference import End, Model, bucket_name, make_run
 from .state import Run, Worker, must
 
 # What a second sending of the same call may change: whose turn is next, and how far parking has been looked at.
-ORDER = {"rank", "idle", "idle:", "ready", "awake", "classes", "parked", "waiting", "waiters", "watch", "queue", "lanes"}
+ORDER = {"rank", "idle", "idle:", "ready", "awake", "classes", "parked", "waiting", "waiters"}
+ORDER |= {"watch", "queue", "lanes"}
 
 
 class Pair:
@@ -172,7 +173,9 @@ class Pair:
     def pool(self, *, again: bool = False, **fields: str) -> None:
         now = self.now
         args = [part for field in fields.items() for part in field]
-        self._twice(lambda a: self.model.set_pool(now, fields, a.reply, a.told), "pool", "update", "", *args, again=again)
+        self._twice(
+            lambda a: self.model.set_pool(now, fields, a.reply, a.told), "pool", "update", "", *args, again=again
+        )
 
     def queue(self, mode: str, name: str, *, again: bool = False, **fields: str) -> None:
         now = self.now

@@ -125,7 +125,7 @@ class State:
         return found
 
     def key_limit(self, key: str) -> int | None:
-        return self.limits.get(key, self.limits.get(key.split(":")[0] + ":*"))
+        return self.limits.get(key, self.limits.get(key.split(":", maxsplit=1)[0] + ":*"))
 
     def full_scope(self, bucket: Bucket) -> str | None:
         """The first scope that has no room for another run of this bucket."""

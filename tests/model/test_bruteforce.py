@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.servers import EVERY_KIND
 
-from .history import CHURN, PARKED, SMALL, WIDE, History, Shape
+from .history import CARE, CHURN, PARKED, SMALL, WIDE, History, Shape
 from .pair import Pair
 
 
@@ -20,7 +20,10 @@ def drain_leftovers(pair: Pair, worker: str) -> int:
     return calls
 
 
-@pytest.mark.parametrize(("shape", "seeds", "steps"), [(SMALL, 40, 150), (PARKED, 30, 150), (CHURN, 15, 150), (WIDE, 8, 120)])
+@pytest.mark.parametrize(
+    ("shape", "seeds", "steps"),
+    [(SMALL, 40, 150), (PARKED, 30, 150), (CARE, 15, 150), (CHURN, 15, 150), (WIDE, 8, 120)],
+)
 def test_random_histories(new_pair, shape: Shape, seeds: int, steps: int):
     for seed in range(seeds):
         pair = new_pair()

@@ -62,8 +62,7 @@ class Replay:
             self.holder[run_id] = worker
             for scope in (*self.scopes[int(run_id[:3])], worker):
                 now = held[scope] = held[scope] + 1
-                if now > highest[scope]:
-                    highest[scope] = now
+                highest[scope] = max(highest[scope], now)
                 if now > limits[scope]:
                     self.violations.append(f"{run_id} is number {now} of {scope}, limit {limits[scope]}")
 

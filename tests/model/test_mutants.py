@@ -1,19 +1,24 @@
 """Each fault put into the Lua is noticed by the model, with fixed seeds, within a bounded number of calls."""
 
 import pytest
+import redis
 from redis.exceptions import ResponseError
 
-from .history import CHURN, PARKED, SMALL, History
+from dispatcher.scripts import names
+
+from .history import CARE, CHURN, PARKED, SMALL, History
 from .mutants import MUTANTS, Mutant
 from .state import Violation
 
-SHAPES = (SMALL, PARKED, CHURN)
+SHAPES = (SMALL, PARKED, CARE, CHURN)
 SEEDS = 60
 STEPS = 150
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
-def test_the_model_catches(mutant: Mutant, new_pair):
+def test_the_model_catches(mutant: Mutant, new_pair, client: "redis.Redis"):
+    for name in names():
+        client.script_load(mutant.scripts()(name).text)  # it is Lua still
     for seed in range(SEEDS):
         pair = new_pair(mutant.scripts())
         try:

@@ -30,10 +30,10 @@ def test_the_last_worker_of_a_lane_takes_its_ready_set_along(new_pair):
     leaver = pair.join("|gpu|", 8, 60_000, auto=True, queues=[], again=False)
     pair.publish([("default", [], [])] * 3 + [("default", ["gpu"], [])] * 3)
     pair.turn(leaver, 0, offer=True)
-    other = pair.join("|gpu,zone=a|", 8, 60_000, auto=True, queues=[], again=False)
+    other = pair.join("|gpu,zone=a|", 3, 60_000, auto=True, queues=[], again=False)
     pair.turn(other, 0, offer=True)
     pair.leave(leaver)
-    assert len(pair.model.held_by(other)) == 6
+    assert len(pair.model.held_by(other)) == 3
     pair.join("|gpu|", 8, 60_000, auto=True, queues=[], again=False)
 
 

@@ -36,9 +36,11 @@ BUCKETS = st.tuples(
     st.sampled_from(QUEUES), st.sampled_from(LABELS), st.lists(st.sampled_from(KEYS), max_size=3, unique=True)
 )
 OUTCOMES = st.sampled_from(
-    [("completed", ""), ("completed", "x"), ("failed", "retries_spent"), ("retry", "0"), ("retry", "300")]
-    + [("return", ""), ("cancelled", ""), ("crashed", ""), ("lost", "")]
-)
+    [
+        ("completed", ""), ("completed", "x"), ("failed", "retries_spent"), ("retry", "0"), ("retry", "300"),
+        ("return", ""), ("cancelled", ""), ("crashed", ""), ("lost", ""),
+    ]
+)  # fmt: skip
 MAYBE_LIMIT = st.sampled_from(["", "0", "1", "2", "3"])
 
 
@@ -79,7 +81,7 @@ class SideBySide(RuleBasedStateMachine):
         old=PICKS,
         again=AGAIN,
     )
-    def publish(self, buckets, delay: int, deadline: int, key: str, old: Sequence[int], again: bool) -> None:
+    def publish(self, buckets, delay: int, deadline: int, key: str, old: Sequence[int], again: bool) -> None:  # noqa: PLR0917
         known = {run.id for pick in old[:1] if (run := self._run(pick))}
         self.pair.publish(buckets, delay=delay, deadline=deadline, key=key, old=sorted(known), again=again)
 
@@ -89,7 +91,7 @@ class SideBySide(RuleBasedStateMachine):
     )  # fmt: skip
     def join(self, lane: str, capacity: int, auto: bool, lease: int, again: bool) -> None:
         if len(self.model.workers) < 6:
-            queues = [name for name in lane.split("|")[0].split(",") if name and "*" not in name]
+            queues = [name for name in lane.split("|", maxsplit=1)[0].split(",") if name and "*" not in name]
             self.names.append(self.pair.join(lane, capacity, lease, auto=auto, queues=queues, again=again))
 
     @rule(
