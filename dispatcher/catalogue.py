@@ -54,7 +54,7 @@ class Catalogue:
                     _log.warning("server.away", component=self._component, pool=pool, error=str(error))
                 except PoolNotFound:
                     pass
-                except Exception:
+                except Exception:  # noqa: BLE001 - one pool's trouble must not end the others' duties
                     _log.exception("duty.failed", component=self._component, pool=pool)
                 LOOP_ERRORS.labels(component=self._component).inc()
                 await self._clock.sleep(0.5)

@@ -1,4 +1,4 @@
-"""Bytes of runs: spec, header, facts, results. msgpack in array layout, trailing nils cut; see README.md for the layout.
+"""Bytes of runs: spec, header, facts, results. msgpack arrays, trailing nils cut; README.md has the layout.
 
 Sizes are checked before anything is decoded; extension types are refused; nothing here evaluates or unpickles.
 """
@@ -43,7 +43,7 @@ class Record(NamedTuple):
     spec: bytes
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any) -> Any:  # noqa: PLR0911 - one line a type
     """Turn what msgpack does not know into what any language reads; the worker's types turn it back."""
     if isinstance(value, datetime | date | time):
         return value.isoformat()
@@ -93,7 +93,14 @@ def _retry_row(retry: RetryPolicy) -> list[Any] | None:
 
 def encode_spec(spec: RunSpec, limit: int = PAYLOAD_LIMIT) -> bytes:
     """The spec's bytes; raises InvalidInput, or PayloadTooLarge over `limit` bytes."""
-    row: list[Any] = [spec.function, spec.parameters, _retry_row(spec.retry), spec.timeout, spec.name, spec.tags or None]
+    row: list[Any] = [
+        spec.function,
+        spec.parameters,
+        _retry_row(spec.retry),
+        spec.timeout,
+        spec.name,
+        spec.tags or None,
+    ]
     rest = [getattr(spec, name) for name in SPEC_FIELDS[6:]]
     while rest and rest[-1] is None:
         rest.pop()
@@ -148,8 +155,6 @@ def encode_extra(
         return b""
     packed: bytes = msgpack.packb([at, expires_at, idempotency_key, ttl_ms, client])
     return packed
-
-
 
 
 def encode_plain_spec(function: str, parameters: dict[str, Any], limit: int = PAYLOAD_LIMIT) -> bytes:

@@ -50,7 +50,9 @@ class QueueNotFound(NotFound):
 
     def __init__(self, pool: str, queue: str) -> None:
         self.pool, self.queue = pool, queue
-        super().__init__(f"there is no work queue {queue!r} in pool {pool!r}: `sluice queue ls --pool {pool}` shows them")
+        super().__init__(
+            f"there is no work queue {queue!r} in pool {pool!r}: `sluice queue ls --pool {pool}` shows them"
+        )
 
 
 class RunNotFound(NotFound):
@@ -150,7 +152,9 @@ class RunFailed(SluiceError):
 
     def __init__(self, run_id: str, state: str, reason: str, error: str) -> None:
         self.run_id, self.state, self.reason, self.error = run_id, state, reason, error
-        super().__init__(f"run {run_id} ended as {state}" + (f" ({reason})" if reason else "") + (f": {error}" if error else ""))
+        super().__init__(
+            f"run {run_id} ended as {state}" + (f" ({reason})" if reason else "") + (f": {error}" if error else "")
+        )
 
 
 class ResultTimeout(SluiceError):
@@ -158,7 +162,9 @@ class ResultTimeout(SluiceError):
 
     def __init__(self, run_id: str, seconds: float) -> None:
         self.run_id, self.seconds = run_id, seconds
-        super().__init__(f"run {run_id} is not over after {seconds:g} s: it goes on, ask again or `sluice run inspect` it")
+        super().__init__(
+            f"run {run_id} is not over after {seconds:g} s: it goes on, ask again or `sluice run inspect` it"
+        )
 
 
 class SettingsError(SluiceError):

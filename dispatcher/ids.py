@@ -75,6 +75,6 @@ def derived_run_id(cause: str, target: str) -> str:
 
 def published_at_ms(run_id: str) -> int:
     """Return when a UUIDv7 was made, in milliseconds since 1970; ValueError for any other id, derived ones included."""
-    if len(run_id) != 32 or run_id[12] != "7":  # noqa: PLR2004 - digits of an id
+    if len(run_id) != 32 or run_id[12] != "7":
         raise ValueError(f"{run_id!r} is not a UUIDv7 of 32 hexadecimal digits")
     return int(run_id[:12], 16)

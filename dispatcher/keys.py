@@ -1,4 +1,4 @@
-"""Every Redis key that Python reads, one function each. All of a pool carry its hash tag; scripts compute them alike."""
+"""Every Redis key that Python reads, one function each. A pool's carry its hash tag; scripts compute them alike."""
 
 
 def root(pool: str) -> str:

@@ -89,7 +89,7 @@ def _is_shown(level: int) -> bool:
     return "structlog" in sys.modules and sys.modules["structlog"].is_configured()
 
 
-def _bound(component: str) -> Any:  # noqa: ANN401 - structlog's loggers are made at run time
+def _bound(component: str) -> Any:
     import structlog  # noqa: PLC0415 - slow, see above
 
     if not structlog.is_configured():

@@ -26,9 +26,7 @@ class RunState(StrEnum):
         return self in TERMINAL
 
 
-TERMINAL = frozenset(
-    {RunState.COMPLETED, RunState.FAILED, RunState.CRASHED, RunState.CANCELLED, RunState.EXPIRED}
-)
+TERMINAL = frozenset({RunState.COMPLETED, RunState.FAILED, RunState.CRASHED, RunState.CANCELLED, RunState.EXPIRED})
 
 TRANSITIONS: dict[RunState, frozenset[RunState]] = {
     RunState.SCHEDULED: frozenset({RunState.QUEUED, RunState.CANCELLED, RunState.EXPIRED}),
@@ -65,7 +63,7 @@ REASONS: dict[str, str] = {
 class RetryPolicy:
     """How often a failed run is tried again, and when: `delay` seconds, times `factor` each time, at most `max_delay`.
 
-    `jitter` is the share of each delay that is drawn at random, so that runs that failed together do not return together.
+    `jitter` is the share of each delay that is drawn at random: runs that failed together do not return together.
     """
 
     retries: int = 0

@@ -30,7 +30,9 @@ def check_name(what: str, name: str) -> str:
 def check_key(key: str) -> str:
     """Return a concurrency key, `kind:value`, or raise InvalidInput."""
     if not isinstance(key, str) or not KEY.match(key) or len(key.encode()) > KEY_BYTES or key.endswith(":*"):
-        raise InvalidInput(f"{key!r} is no concurrency key: `kind:value` without blanks or `|`, {KEY_BYTES} bytes at most")
+        raise InvalidInput(
+            f"{key!r} is no concurrency key: `kind:value` without blanks or `|`, {KEY_BYTES} bytes at most"
+        )
     return key
 
 
@@ -60,7 +62,9 @@ def check_labels(labels: Iterable[str]) -> tuple[str, ...]:
     found = tuple(sorted(set(labels)))
     for label in found:
         if not isinstance(label, str) or not LABEL.match(label):
-            raise InvalidInput(f"{label!r} is no label: `word` or `key=value` of letters, digits, `.`, `_`, `/` and `-`")
+            raise InvalidInput(
+                f"{label!r} is no label: `word` or `key=value` of letters, digits, `.`, `_`, `/` and `-`"
+            )
     if len(found) > LABELS_AT_MOST:
         raise InvalidInput(f"{len(found)} labels, {LABELS_AT_MOST} are allowed")
     return found

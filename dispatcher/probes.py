@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-from typing import Any
+from typing import Any, Self
 
 from prometheus_client.exposition import choose_encoder
 
@@ -52,7 +52,7 @@ class Probes:
         self.port = self._server.server_address[1]
         self._thread = Thread(target=self._server.serve_forever, name="sluice-probes", daemon=True)
 
-    def __enter__(self) -> "Probes":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 

@@ -1,6 +1,6 @@
 """Lua scripts: files in `lua/`, whose headers are their signatures, composed with what they include.
 
-The header of `lua/<name>.lua` names KEYS, ARGV (with `int` or `str`), REST when more arguments follow, FLAGS and includes.
+The header of `lua/<name>.lua` names KEYS, ARGV (`int` or `str`), REST when more arguments follow, FLAGS and includes.
 The loader turns it into local variables, so a script reads names and never an index. A script is called by the hash of
 its text: two releases work side by side, and a server that forgot it is told again.
 """
@@ -23,15 +23,25 @@ _ARGUMENT = re.compile(r"^-- (?:ARGV)?\s+(\w+)\s+(int|str)\b")
 class AsyncEvaluator(Protocol):
     """The two commands of an async redis client that run a script."""
 
-    async def evalsha(self, sha: str, numkeys: int, *keys_and_args: Any) -> Any: ...
-    async def eval(self, script: str, numkeys: int, *keys_and_args: Any) -> Any: ...
+    async def evalsha(self, sha: str, numkeys: int, *keys_and_args: Any) -> Any:
+        """Run the script of that hash."""
+        ...
+
+    async def eval(self, script: str, numkeys: int, *keys_and_args: Any) -> Any:
+        """Run that text, and keep it under its hash."""
+        ...
 
 
 class Evaluator(Protocol):
     """The same of a blocking redis client."""
 
-    def evalsha(self, sha: str, numkeys: int, *keys_and_args: Any) -> Any: ...
-    def eval(self, script: str, numkeys: int, *keys_and_args: Any) -> Any: ...
+    def evalsha(self, sha: str, numkeys: int, *keys_and_args: Any) -> Any:
+        """Run the script of that hash."""
+        ...
+
+    def eval(self, script: str, numkeys: int, *keys_and_args: Any) -> Any:
+        """Run that text, and keep it under its hash."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -111,4 +121,6 @@ def load(name: str) -> Script:
 
 def names() -> list[str]:
     """Every script there is."""
-    return sorted(entry.name[:-4] for entry in files(__package__).joinpath("lua").iterdir() if entry.name.endswith(".lua"))
+    return sorted(
+        entry.name[:-4] for entry in files(__package__).joinpath("lua").iterdir() if entry.name.endswith(".lua")
+    )

@@ -18,7 +18,9 @@ def load_functions(app: str, app_dir: str) -> Functions:
     try:
         module = importlib.import_module(module_name)
     except Exception as error:  # the user's module may raise anything at import
-        raise InvalidInput(f"importing {module_name!r} from {app_dir} failed: {type(error).__name__}: {error}") from error
+        raise InvalidInput(
+            f"importing {module_name!r} from {app_dir} failed: {type(error).__name__}: {error}"
+        ) from error
     found = getattr(module, attribute, None)
     if not isinstance(found, Functions):
         kind = "nothing" if found is None else f"a {type(found).__name__}"

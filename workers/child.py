@@ -6,6 +6,11 @@ import os
 import signal
 import sys
 
+from dispatcher import codec
+from dispatcher.store import HandOff
+from workers.app import load_functions
+from workers.function import FunctionWorker
+
 
 def _end_with_parent(parent: int) -> None:
     """Die when the worker dies; it may have died before we asked."""
@@ -17,11 +22,6 @@ def _end_with_parent(parent: int) -> None:
 
 
 async def _attempt(order: bytes) -> bytes:
-    from dispatcher import codec
-    from dispatcher.store import HandOff
-    from workers.app import load_functions
-    from workers.function import FunctionWorker
-
     app, app_dir, name, parameters, retry, timeout, attempt = codec.unpack(order)
     row = [name, parameters, retry, timeout]
     run = HandOff(0, "", attempt, 0, "", codec.pack(row))

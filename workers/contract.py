@@ -26,7 +26,8 @@ from dispatcher.store import HandOff
 
 class Outcome(NamedTuple):
     """How a claim ends. `outcome` completed | failed | cancelled | crashed with a reason, retry with a delay in ms,
-    return (unstarted: handed back, nothing charged) or lost (its process died: one crash charged)."""
+    return (unstarted: handed back, nothing charged) or lost (its process died: one crash charged).
+    """
 
     outcome: str
     argument: str = ""

@@ -44,7 +44,9 @@ class Execution:
     async def _started(self, run: HandOff, held: Held) -> Outcome:
         held.infrastructure = await self._kind.start(run)
         try:
-            (status,) = await self._store.workers.start(self._pool, self._worker, [(run.id, run.token, held.infrastructure)])
+            (status,) = await self._store.workers.start(
+                self._pool, self._worker, [(run.id, run.token, held.infrastructure)]
+            )
             if status in ("stale", "cancelling"):
                 await self._kind.stop(run, held.infrastructure, GRACE_SECONDS)
             return await self._kind.watch(run, held.infrastructure)

@@ -1,10 +1,12 @@
 """What a worker holds: runs by id, and which hand-off numbers it has seen."""
 
-import asyncio
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dispatcher.store import HandOff
+
+if TYPE_CHECKING:
+    import asyncio
 
 
 @dataclass(slots=True)
@@ -44,8 +46,7 @@ class Holding:
 
     def saw(self, number: int) -> None:
         """A turn's reply held everything up to `number`."""
-        if number > self.seen:
-            self.seen = number
+        self.seen = max(self.seen, number)
         if self._beyond:
             self._beyond = {beyond for beyond in self._beyond if beyond > self.seen}
 

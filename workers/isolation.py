@@ -62,5 +62,4 @@ class Isolation:
 
 def _environment() -> dict[str, str]:
     """What a child may know: nothing of Sluice's settings, which hold the server's password."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("SLUICE_")}  # noqa: TID251 - the child's
-    return kept
+    return {name: value for name, value in os.environ.items() if not name.startswith("SLUICE_")}  # noqa: TID251 - the child's

@@ -31,7 +31,9 @@ _log = get_logger("worker")
 class Session:
     """A worker from join to leave. `run` returns when it was drained, raises WorkerGone when it lost its lease."""
 
-    def __init__(self, store: Store, pool: str, joining: Joining, kind: WorkerType, clock: Clock, *, run_once: bool = False) -> None:
+    def __init__(
+        self, store: Store, pool: str, joining: Joining, kind: WorkerType, clock: Clock, *, run_once: bool = False
+    ) -> None:
         self._store, self._pool, self._joining = store, pool, joining
         self.name = joining.name
         self._clock = clock

@@ -5,6 +5,7 @@ import os
 import socket
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
+from typing import Self
 
 from dispatcher.clock import Clock, SystemClock
 from dispatcher.errors import InvalidInput, WorkerGone
@@ -19,6 +20,12 @@ _log = get_logger("worker")
 LEAST_LEASE = 2.0
 
 
+def clean_host() -> str:
+    """The host's name, as a worker's name may be."""
+    host = "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in socket.gethostname())
+    return (host.lstrip("._-") or "worker")[:40]
+
+
 @dataclass(frozen=True)
 class WorkerOptions:
     """What a worker takes and how. No queues and no match: every queue of the pool. `lease` in seconds, 2 at least."""
@@ -29,7 +36,7 @@ class WorkerOptions:
     labels: tuple[str, ...] = ()
     only_labelled: bool = False
     limit: int = 100
-    name: str = field(default_factory=lambda: clean_host())
+    name: str = field(default_factory=clean_host)
     lease: float = 15.0
     run_once: bool = False
 
@@ -40,12 +47,6 @@ class WorkerOptions:
             raise InvalidInput(f"{self.limit!r} is no worker limit: 1 to 10,000 runs at once")
         if not LEAST_LEASE <= self.lease <= 3600:
             raise InvalidInput(f"{self.lease!r} is no lease: {LEAST_LEASE:g} to 3,600 seconds")
-
-
-def clean_host() -> str:
-    """The host's name, as a worker's name may be."""
-    host = "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in socket.gethostname())
-    return (host.lstrip("._-") or "worker")[:40]
 
 
 def package_version() -> str:
@@ -70,7 +71,7 @@ class Worker:
         self._stopping = False
         self.executed = 0
 
-    async def __aenter__(self) -> "Worker":
+    async def __aenter__(self) -> Self:
         await self._kind.open()
         return self
 

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import ExitStack
 from functools import partial
 from types import TracebackType
-from typing import Any, Concatenate, ParamSpec, TypeVar, Unpack
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar, Unpack
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
@@ -68,7 +68,12 @@ class BlockingClient:
         return self.run(partial(self.client.publish_many, runs, pool=pool))
 
     def list(
-        self, *, states: Iterable[RunState | str] = (), queue: str | None = None, limit: int = 50, pool: str | None = None
+        self,
+        *,
+        states: Iterable[RunState | str] = (),
+        queue: str | None = None,
+        limit: int = 50,
+        pool: str | None = None,
     ) -> "list[Run]":
         """As Client.list."""
         return self.run(partial(self.client.list, states=states, queue=queue, limit=limit, pool=pool))
@@ -78,10 +83,12 @@ class BlockingClient:
     result = _call(Client.result)
     cancel = _call(Client.cancel)
 
-    def __enter__(self) -> "BlockingClient":
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:

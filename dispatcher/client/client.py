@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, NamedTuple, Unpack
+from typing import Any, NamedTuple, Self, Unpack
 
 from ..clock import Clock, SystemClock
 from ..errors import InvalidInput, ResultTimeout
@@ -35,7 +35,14 @@ class Client:
     blocking connection. Every call may be repeated. Methods raise ServerUnreachable when the server is away.
     """
 
-    def __init__(self, url: str = DEFAULT_URL, *, pool: str = "default", clock: Clock | None = None, payload_limit: int = 512 * 1024) -> None:
+    def __init__(
+        self,
+        url: str = DEFAULT_URL,
+        *,
+        pool: str = "default",
+        clock: Clock | None = None,
+        payload_limit: int = 512 * 1024,
+    ) -> None:
         self.pool = check_name("pool", pool)
         self._clock = clock or SystemClock()
         self._limit = payload_limit
@@ -47,10 +54,12 @@ class Client:
         self.limits = Limits(self._store, self.pool)
         self.workers = Workers(self._store, self.pool)
 
-    async def __aenter__(self) -> "Client":
+    async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         await self.close()
 
     async def close(self) -> None:
@@ -135,7 +144,12 @@ class Client:
         return statuses
 
     async def list(
-        self, *, states: Iterable[RunState | str] = (), queue: str | None = None, limit: int = 50, pool: str | None = None
+        self,
+        *,
+        states: Iterable[RunState | str] = (),
+        queue: str | None = None,
+        limit: int = 50,
+        pool: str | None = None,
     ) -> list[Run]:
         """Runs in these states (all by default), of one queue or all: held, queued, scheduled, then over, newest first."""
         try:

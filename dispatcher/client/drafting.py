@@ -112,8 +112,6 @@ def _extra(options: RunOptions, at: int, deadline: int) -> bytes:
     return codec.encode_extra(at=at, expires_at=deadline, idempotency_key=key, ttl_ms=ttl)
 
 
-
-
 def draft(
     function: str, parameters: Mapping[str, Any] | None, options: RunOptions, clock: Clock, limit: int
 ) -> WireRun:
@@ -123,8 +121,10 @@ def draft(
     given = dict(parameters or {})
     unknown = options.keys() - RunOptions.__annotations__.keys()
     if unknown:
-        raise InvalidInput(f"unknown option {sorted(unknown)[0]!r}: one of {', '.join(RunOptions.__annotations__)}")
-    bucket = checked_bucket(options.get("queue", "default"), tuple(options.get("labels", ())), tuple(options.get("keys", ())))
+        raise InvalidInput(f"unknown option {min(unknown)!r}: one of {', '.join(RunOptions.__annotations__)}")
+    bucket = checked_bucket(
+        options.get("queue", "default"), tuple(options.get("labels", ())), tuple(options.get("keys", ()))
+    )
     if not options.keys() - {"queue", "labels", "keys"}:
         return WireRun(new_run_id(), bucket, b"", codec.encode_plain_spec(function, given, limit))
     at, deadline = _start(options, clock), _deadline(options, clock)
@@ -139,4 +139,6 @@ def draft(
         at=at or None,
         expires_at=deadline or None,
     )
-    return WireRun(_run_id(options.get("run_id")), bucket, _extra(options, at, deadline), codec.encode_spec(spec, limit))
+    return WireRun(
+        _run_id(options.get("run_id")), bucket, _extra(options, at, deadline), codec.encode_spec(spec, limit)
+    )

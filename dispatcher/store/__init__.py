@@ -1,6 +1,7 @@
 """Redis, seen from above: one method a transition, each backed by one script."""
 
 from types import TracebackType
+from typing import Self
 
 from .care import CareStore, Promotion, Tick
 from .link import Link
@@ -28,8 +29,10 @@ class Store:
         self.workers = WorkerStore(self.link)
         self.care = CareStore(self.link)
 
-    async def __aenter__(self) -> "Store":
+    async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         await self.link.close()

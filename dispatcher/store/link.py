@@ -1,14 +1,16 @@
 """What all stores share: the clients, script calls, and exceptions in our words."""
 
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import redis.asyncio as aredis
 from redis.exceptions import RedisError
 
 from .. import keys, scripts
 from ..errors import SluiceError
 from . import connection
+
+if TYPE_CHECKING:
+    import redis.asyncio as aredis
 
 root_of = lru_cache(maxsize=1024)(keys.root)
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import RedisError
 
 from .. import keys
 from ..models import TERMINAL, Run, RunState
 from .link import Link, root_of
-from .runs import RunStore
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+
+    from .runs import RunStore
 
 _HELD = (RunState.PENDING, RunState.RUNNING, RunState.CANCELLING)
 _PAGE = 200
@@ -25,7 +28,7 @@ class RunLister:
     async def list(
         self, pool: str, states: Iterable[RunState] = (), queue: str | None = None, limit: int = 50
     ) -> list[Run]:
-        """Up to `limit` runs in these states (all by default): held, queued, scheduled, then finished ones, newest first."""
+        """Up to `limit` runs in these states (all by default): held, queued, scheduled, then finished, newest first."""
         wanted = frozenset(states) or frozenset(RunState)
         found: dict[str, Run] = {}
         try:

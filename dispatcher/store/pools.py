@@ -68,7 +68,7 @@ class PoolStore(Settings):
         return bool(reply[0] == b"ok")
 
     async def update(self, name: str, **fields: Any) -> None:
-        """Change settings: limit, paused, description, retention_ms, retention_count, crashes. At once. PoolNotFound."""
+        """Change limit, paused, description, retention_ms, retention_count, crashes; at once. Raises PoolNotFound."""
         reply = await self._change(name, "update", "", fields)
         if reply[0] == b"no_pool":
             raise PoolNotFound(name)
@@ -186,10 +186,16 @@ class QueueStore(Settings):
         running = await self._read(*(("ZCARD", keys.queue_slots(root, name.decode())) for name in names))
         return [
             WorkQueue(
-                name=name.decode(), pool=pool, priority=int(row[b"priority"]), limit=_number(row.get(b"limit")),
-                paused=row.get(b"paused") == b"1", description=_text(row.get(b"description")), running=count,
-                queued=int(depth.get(name, 0)), scheduled=int(later.get(name, 0)),
-            )  # fmt: skip
+                name=name.decode(),
+                pool=pool,
+                priority=int(row[b"priority"]),
+                limit=_number(row.get(b"limit")),
+                paused=row.get(b"paused") == b"1",
+                description=_text(row.get(b"description")),
+                running=count,
+                queued=int(depth.get(name, 0)),
+                scheduled=int(later.get(name, 0)),
+            )
             for name, row, count in zip(names, rows, running, strict=True)
             if row
         ]
@@ -224,7 +230,7 @@ class LimitStore(Settings):
     """Limits of concurrency keys."""
 
     async def set(self, pool: str, key: str, limit: int | None) -> None:
-        """Set, or clear with None, the limit of `kind:value` or `kind:*`; at once. Raises PoolNotFound, InvalidInput."""
+        """Set, or clear with None, the limit of `kind:value` or `kind:*`, at once. Raises PoolNotFound, InvalidInput."""
         check_limit_key(key)
         check_limit(limit)
         value = "" if limit is None else str(limit)

@@ -76,7 +76,7 @@ class RunStore:
         ]
 
     async def read_replies(self, client: str, last: dict[str, str]) -> list[tuple[str, str, End]]:
-        """Ends told to this client since `last` (pool -> entry id, moved on here): pool, run id, end. Blocks up to 2 s."""
+        """Ends told to this client since `last` (pool -> entry, moved on here): pool, run id, end. Blocks up to 2 s."""
         streams = {keys.reply(root_of(pool), client): entry for pool, entry in last.items()}
         pools = dict(zip(streams, last, strict=True))
         try:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgpack
-import redis
 from redis.exceptions import RedisError
 
 from .. import keys, scripts
+from ..codec import decode_record
 from ..errors import PoolNotFound, TooManyLanes, WorkerGone, WorkerNotFound, WorkerTypeMismatch
 from ..models import WorkerInfo
 from . import connection
 from .connection import BLOCK_MS
 from .link import Link, root_of
 from .runs import _entries
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import redis
 
 
 class HandOff(NamedTuple):
@@ -117,7 +121,7 @@ class WorkerStore:
         return Turn(bool(more), last, refusals, orders[0] == b"drain", _orders(orders), runs)
 
     async def start(self, pool: str, worker: str, runs: Sequence[tuple[str, str, str]]) -> list[str]:
-        """Pending runs (id, token, infrastructure) are running. 'started', 'already', 'cancelling', 'stale' for each."""
+        """Pending runs (id, token, infrastructure) run now: 'started', 'already', 'cancelling' or 'stale' for each."""
         flat = [part for run in runs for part in run]
         reply = await self._link.call("start", pool, self._link.now_ms, worker, *flat)
         if reply[0] == b"gone":
@@ -149,8 +153,6 @@ class WorkerStore:
 
     async def spec(self, pool: str, run_id: str) -> bytes:
         """The spec of a run that was too large to be handed off, b'' when it is gone."""
-        from ..codec import decode_record
-
         raw: bytes | None = await self._link.client.get(keys.record(root_of(pool), run_id))
         return decode_record(raw).spec if raw else b""
 
