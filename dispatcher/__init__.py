@@ -1,20 +1,27 @@
-"""Sluice: publish runs, hold them back by pools, queues, limits and priorities, execute them on typed workers."""
+"""Sluice: publish runs, hold them back by pools, queues, limits and priorities, execute them on typed workers.
 
-from .client import BlockingClient, Client, Publish, Published, RunOptions
-from .errors import (
-    Conflict,
-    InvalidInput,
-    NotFound,
-    PayloadTooLarge,
-    PoolNotFound,
-    QueueNotFound,
-    ResultTimeout,
-    RunFailed,
-    RunNotFound,
-    ServerError,
-    SluiceError,
-)
-from .models import RetryPolicy, Run, RunState, WorkPool, WorkQueue
+The names of `__all__` are imported when they are first asked for: a command must not wait for a Redis client.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .client import BlockingClient, Client, Publish, Published, RunOptions
+    from .errors import (
+        Conflict,
+        InvalidInput,
+        NotFound,
+        PayloadTooLarge,
+        PoolNotFound,
+        QueueNotFound,
+        ResultTimeout,
+        RunFailed,
+        RunNotFound,
+        ServerError,
+        SluiceError,
+    )
+    from .models import RetryPolicy, Run, RunState, WorkPool, WorkQueue
 
 __all__ = [
     "BlockingClient",
@@ -39,3 +46,14 @@ __all__ = [
     "WorkPool",
     "WorkQueue",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    for module in ("errors", "models", "client"):
+        found = getattr(import_module(f".{module}", __name__), name, None)
+        if found is not None:
+            globals()[name] = found
+            return found
+    raise AssertionError(name)

@@ -10,7 +10,7 @@ SluiceError
     RunFailed               a result was asked for of a run that did not complete
     ResultTimeout           it is not over yet
     SettingsError           an environment variable with a bad value
-    ServerError             ServerUnreachable, ServerUnfit (too old, wrong credentials, eviction policy)
+    ServerError             ServerUnreachable, ServerUnfit (too old, eviction policy), CredentialsRefused
 """
 
 
@@ -185,3 +185,7 @@ class ServerUnreachable(ServerError):
 
 class ServerUnfit(ServerError):
     """The server answers but must not be used as it is."""
+
+
+class CredentialsRefused(ServerUnfit):
+    """The server wants other credentials, or they do not permit what Sluice does."""

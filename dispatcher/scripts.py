@@ -17,6 +17,7 @@ from redis.exceptions import NoScriptError
 
 Argument: TypeAlias = str | bytes | int
 
+_PLACE = re.compile(r"\s*-- (include|here): (.*)$")
 _ARGUMENT = re.compile(r"^-- (?:ARGV)?\s+(\w+)\s+(int|str)\b")
 
 
@@ -100,6 +101,26 @@ def _preamble(arguments: tuple[tuple[str, str], ...], *, has_rest: bool) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _expand(source: str, known: set[str]) -> str:
+    """Put includes in their places, each once a scope.
+
+    `-- include: a b` stands at the top of a file: what it needs. `-- here: a b` stands inside a function, so that the
+    functions of a rare path are made only when it is taken: making a closure costs 0.3 us, in every call.
+    """
+    lines: list[str] = []
+    for line in source.splitlines():
+        place = _PLACE.match(line)
+        if place is None:
+            lines.append(line)
+            continue
+        scope = known if place[1] == "include" else set(known)
+        for name in place[2].split():
+            if name not in scope:
+                scope.add(name)
+                lines.append(_expand(_read(f"include/{name}.lua"), scope))
+    return "\n".join(lines)
+
+
 def compose(name: str) -> Script:
     """Read and compose `lua/<name>.lua`."""
     source = _read(f"{name}.lua")
@@ -107,9 +128,8 @@ def compose(name: str) -> Script:
     arguments = _parse_arguments(header)
     has_rest = "\n-- REST" in header
     flags = "" if "\n-- FLAGS    deny-oom" in header else " flags=allow-oom"
-    includes = re.findall(r"^-- include: (.*)$", header, re.MULTILINE)
-    parts = [_read(f"include/{include}.lua") for include in " ".join(includes).split()]
-    text = f"#!lua{flags}\n{_preamble(arguments, has_rest=has_rest)}" + "\n".join([*parts, source])
+    body = _expand(source, set())
+    text = f"#!lua{flags}\n{_preamble(arguments, has_rest=has_rest)}{body}"
     return Script(name, arguments, has_rest, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 

@@ -6,15 +6,17 @@ import builtins
 from typing import Any
 
 from ..errors import PoolNotFound, WorkerNotFound
-from ..models import KeyLimit, Slot, WorkerInfo, WorkPool, WorkQueue
+from ..models import TERMINAL, KeyLimit, RunState, Slot, WorkerInfo, WorkPool, WorkQueue
 from ..store import Store
+
+_CANCELLABLE = frozenset(RunState) - TERMINAL - {RunState.CANCELLING}
 
 
 class Pools:
     """Work pools of the server."""
 
     def __init__(self, store: Store) -> None:
-        self._store = store.pools
+        self._store, self._runs, self._lister = store.pools, store.runs, store.lister
 
     async def create(
         self, name: str, *, type: str = "function", limit: int | None = None, description: str = "", paused: bool = False,
@@ -53,8 +55,13 @@ class Pools:
                 continue
         return found
 
-    async def delete(self, name: str) -> None:
-        """Delete a pool without runs and workers. Raises PoolHoldsRuns, PoolNotFound."""
+    async def delete(self, name: str, *, cancel: bool = False) -> None:
+        """Delete a pool without runs and workers; `cancel` ends its runs first. Raises PoolHoldsRuns, PoolNotFound.
+
+        With `cancel`, running runs are asked to end; while they have not, PoolHoldsRuns says so: call again.
+        """
+        while cancel and (runs := await self._lister.list(name, _CANCELLABLE, limit=64)):
+            await self._runs.cancel(name, [run.id for run in runs])
         await self._store.delete(name)
 
     async def slots(self, name: str, *, queue: str | None = None, key: str | None = None) -> builtins.list[Slot]:

@@ -7,7 +7,7 @@
 -- RETURNS  {more, status of each: 'cancelled' | 'cancelling' | 'already' (terminal) | 'missing'}
 --
 -- Repeatable. A run in a worker's hands keeps its slots until that worker finishes it.
--- include: clock events bucket record config queue lanes parking slots backlog runs settle workers cancelling
+-- include: state clock events bucket config cancelling settle
 local reply = {0}
 for _, id in ipairs(rest) do reply[#reply + 1] = cancel_run(id, reason) end
 reply[1] = settle(nil) and 1 or 0

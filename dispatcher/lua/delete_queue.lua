@@ -8,7 +8,7 @@
 -- RETURNS  {'deleted' | 'holds' | 'more' | 'no_queue' | 'default', queued, scheduled, running, cursor}
 --
 -- `holds`: nothing changed but what was cancelled; the caller says so, or waits for running ones to end.
--- include: clock events bucket record config queue lanes parking slots backlog runs settle sweep workers cancelling
+-- include: state clock events bucket config cancelling settle
 local CHUNK = 64
 if name == 'default' then return {'default'} end
 local queue = read_queue(name)

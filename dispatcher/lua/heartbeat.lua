@@ -10,7 +10,7 @@
 --
 -- The list is audit, not the mechanism: a run missing from it twice in a row is taken back and charged;
 -- foreign ids are those the worker names but does not hold here.
--- include: clock events bucket record config queue lanes parking slots backlog runs settle workers
+-- include: state clock events bucket config workers losing orders settle
 local worker = read_worker(name)
 if not is_live(worker) then return {'gone'} end
 renew(worker)
@@ -29,7 +29,7 @@ end
 local suspects = call('HGET', root .. ':worker:' .. name, 'missing') or ''
 local still = {}
 for _, id in ipairs(missing) do
-  if string.find(suspects, id, 1, true) then
+  if string.find(' ' .. suspects .. ' ', ' ' .. id .. ' ', 1, true) then
     take_back(read_record(id), read_facts(id), name)
   else
     still[#still + 1] = id

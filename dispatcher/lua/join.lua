@@ -13,7 +13,7 @@
 -- RETURNS  {'ok', now}, {'no_pool'}, {'type', the pool's type} or {'lanes', most}
 --
 -- Repeatable: joining again changes nothing.
--- include: clock events bucket record config queue lanes parking slots backlog runs settle workers
+-- include: state clock events bucket config queue workers
 local LANES = 64
 local settings = read_pool()
 if not settings.type then return {'no_pool'} end

@@ -6,7 +6,7 @@
 -- RETURNS  {'ok' | 'gone', now, more}
 --
 -- Repeatable. While `more`, call again: 64 runs a call.
--- include: clock events bucket record config queue lanes parking slots backlog runs settle workers
+-- include: state clock events bucket config ending losing settle
 local worker = read_worker(name)
 if not worker.lane then return {'gone', now, 0} end
 if is_live(worker) then retire(worker) end

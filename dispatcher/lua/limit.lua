@@ -7,7 +7,7 @@
 -- RETURNS  {'ok', more} or {'no_pool'}
 --
 -- Lowering never kills, it stops admitting. Raising wakes what was parked; a `kind:*` sweeps, 256 keys a call.
--- include: clock events bucket record config queue lanes parking slots backlog runs settle sweep
+-- include: state clock events bucket config parking sweep settle
 if not read_pool().type then return {'no_pool'} end
 if limit == '' then
   call('HDEL', root .. ':limits', key)

@@ -7,7 +7,7 @@
 -- REST     field, value, ...: limit ('' none), paused (0 | 1), description, retention_ms, retention_count, crashes
 -- RETURNS  {'ok', more}, {'exists', type} or {'no_pool'}
 --
--- include: clock events bucket record config queue lanes parking slots backlog runs settle sweep
+-- include: state clock events bucket config creating sweep settle
 local known = read_pool().type
 if known and mode ~= 'update' then return {'exists', known} end
 if not known and mode == 'update' then return {'no_pool'} end
@@ -18,7 +18,7 @@ if not known then
 end
 for i = 1, #rest, 2 do
   call('HSET', root, rest[i], rest[i + 1])
-  event('pool', rest[i], rest[i + 1] == '' and '-' or rest[i + 1])
+  if rest[i] ~= 'description' then event('pool', rest[i], rest[i + 1] == '' and '-' or rest[i + 1]) end
 end
 pool = nil
 local more = sweep(256)

@@ -6,7 +6,7 @@
 -- RETURNS  {promoted, expired, now, next due ms or 0, more, lateness of the first ms}
 --
 -- Any number of schedulers may call it: each member leaves `due` in the call that acts on it. Never early.
--- include: clock events bucket record config queue lanes parking slots backlog runs settle sweep cancelling workers
+-- include: state clock events bucket config cancelling settle
 local promoted, gone, lateness = 0, 0, 0
 
 local function promote(record)

@@ -9,7 +9,7 @@
 -- FLAGS    deny-oom
 --
 -- All or nothing but for runs that exist. Repeatable: an id that is known is never written again.
--- include: clock events bucket record config queue lanes parking slots backlog runs settle sweep
+-- include: state clock events bucket config record queue backlog settle
 local RUN = 4
 if not read_pool().type then return {'no_pool'} end
 for i = 1, #rest, RUN do
@@ -38,9 +38,12 @@ local function publish(id, name, extra, spec)
     ms, seq = string.match(append(bucket, id), '^(%d+)-(%d+)$')
     event('published', 'queued', id)
   end
-  call('SET', root .. ':r:' .. id, pack_record(flags, tonumber(ms), tonumber(seq), name, spec))
-  if at > now then schedule({id = id, bucket = name}, at) end
-  if deadline > 0 then add_due('x', id, deadline) end
+  call('SET', root .. ':r:' .. id, struct.pack(HEADER, 1, flags, tonumber(ms), tonumber(seq), #name) .. name .. spec)
+  if at > now or deadline > 0 then
+    -- here: due
+    if at > now then schedule({id = id, bucket = name}, at) end
+    if deadline > 0 then add_due('x', id, deadline) end
+  end
   if key ~= '' then call('SET', root .. ':idem:' .. key, id, 'PX', options[4]) end
   if client ~= '' then call('SADD', root .. ':listeners:' .. id, client) end
   return nil

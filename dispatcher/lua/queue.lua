@@ -7,7 +7,7 @@
 -- REST     field, value, ...: priority, limit ('' none), paused (0 | 1), description
 -- RETURNS  {'ok', more}, {'exists'}, {'no_queue'} or {'no_pool'}
 --
--- include: clock events bucket record config queue lanes parking slots backlog runs settle sweep
+-- include: state clock events bucket config creating parking sweep settle
 if not read_pool().type then return {'no_pool'} end
 local queue = read_queue(name)
 if queue.priority and mode == 'create' then return {'exists'} end
@@ -26,7 +26,7 @@ if not queue.priority then create_queue(name, tonumber(fields.priority or '')) e
 if fields.priority then set_priority(tonumber(fields.priority)) end
 for i = 1, #rest, 2 do
   call('HSET', root .. ':queue:' .. name, rest[i], rest[i + 1])
-  event('queue', name .. ' ' .. rest[i], rest[i + 1] == '' and '-' or rest[i + 1])
+  if rest[i] ~= 'description' then event('queue', name .. ' ' .. rest[i], rest[i + 1] == '' and '-' or rest[i + 1]) end
 end
 queues = {}
 queue = read_queue(name)

@@ -7,7 +7,7 @@
 -- RETURNS  {'ok', status of each: 'started' | 'already' | 'cancelling' | 'stale'} or {'gone'}
 --
 -- Fenced by worker and token; repeatable.
--- include: clock events bucket record config queue lanes parking slots backlog runs settle workers
+-- include: state clock events bucket config runs workers
 local worker = read_worker(name)
 if not is_live(worker) then return {'gone'} end
 renew(worker)

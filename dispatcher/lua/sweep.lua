@@ -5,7 +5,7 @@
 -- RETURNS  {more}
 --
 -- Repeatable; whoever made the edit calls it while `more`, the dispatchers' tick does the same.
--- include: clock events bucket record config queue lanes parking slots backlog runs settle sweep
+-- include: state clock events bucket config sweep settle
 local more = sweep(256)
 more = settle(nil) or more
 write_events()

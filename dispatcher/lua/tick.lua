@@ -6,7 +6,7 @@
 --
 -- Only under continuous observation: after a gap between ticks of more than a quarter of the longest lease, or a jump
 -- of time, no lease ends for one lease more (`floor`), and a lease further ahead than one lease is cut.
--- include: clock events bucket record config queue lanes parking slots backlog runs settle sweep workers
+-- include: state clock events bucket config ending losing sweep settle
 local watch = call('HMGET', root .. ':watch', 'tick', 'floor', 'lease')
 local last, floor, lease = tonumber(watch[1] or ''), tonumber(watch[2] or '') or 0, tonumber(watch[3] or '') or 15000
 if not last or now < last or now - last > math.max(500, lease / 4) or floor > now + lease then floor = now + lease end

@@ -13,7 +13,7 @@
 --
 -- Fenced by worker and token, absolute in its effect: sent twice it changes nothing the second time and answers with
 -- the same runs, for the reply holds every hand-off above `seen`.
--- include: clock events bucket record config queue lanes parking slots backlog runs settle sweep workers finish
+-- include: state clock events bucket config workers orders finish sweep settle
 local END, UNSEEN = 5, 128
 local worker = read_worker(name)
 if not is_live(worker) then return {'gone'} end

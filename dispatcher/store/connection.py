@@ -15,7 +15,7 @@ from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
 from redis.retry import Retry
 
-from ..errors import ServerError, ServerUnfit, ServerUnreachable
+from ..errors import CredentialsRefused, ServerError, ServerUnfit, ServerUnreachable
 
 BLOCK_MS = 2000
 _LEAST_REDIS, _LEAST_VALKEY = (7, 0), (7, 2)
@@ -57,7 +57,7 @@ def server_error(url: str, error: Exception) -> ServerError:
     """What a client's exception means for people."""
     shown = without_password(url)
     if isinstance(error, AuthenticationError | NoPermissionError):
-        return ServerUnfit(f"the server at {shown} refuses these credentials ({error}): check SLUICE_REDIS_URL")
+        return CredentialsRefused(f"the server at {shown} refuses these credentials ({error}): check SLUICE_REDIS_URL")
     if isinstance(error, ResponseError):
         return ServerUnfit(f"the server at {shown} refused a call: {error}")
     return ServerUnreachable(shown, str(error) or type(error).__name__)

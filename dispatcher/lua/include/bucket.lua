@@ -1,6 +1,4 @@
 -- bucket: the name `queue|label,label|key|key` says all of it; parsed once a call.
-local parsed = {}
-
 local function parse_bucket(name)
   local bucket = parsed[name]
   if bucket then return bucket end

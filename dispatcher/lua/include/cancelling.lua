@@ -1,4 +1,5 @@
 -- cancelling: a run that waits ends at once; one that a worker holds keeps its slots until the worker says it is over.
+-- include: due taking runs orders
 local function remove_waiting(record)
   if record.ms == 0 then return unschedule(record) end
   return remove(parse_bucket(record.bucket), record)

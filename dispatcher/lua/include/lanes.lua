@@ -1,6 +1,6 @@
 -- lanes: a lane is a distinct worker filter, `name,prefix*|label,label|only`; empty names mean every queue.
 -- ready:<lane> holds the classes that lane may take, best first; ready: itself holds all of them.
-local PRIORITY_STEP = 2 ^ 39
+-- include: rank
 local lane_list, class_lanes = nil, {}
 
 local function list_has(list, word)
@@ -36,10 +36,6 @@ local function lanes_of(class)
   end
   class_lanes[class] = found
   return found
-end
-
-local function next_rank()
-  return call('INCR', root .. ':rank')
 end
 
 local function ready(class, queue)

@@ -1,15 +1,8 @@
 -- parking: which buckets may be reached. A bucket with runs is either awake in its class or parked under one full key.
 -- Rule W: a key that has room again wakes one waiter of each class.
 -- Rule H: an awake bucket that leaves wakes, for each of its keys with room, the next waiter of its class.
+-- include: rooms awaken lanes
 local WAKE_INLINE = 32
-
-local function awaken(bucket)
-  local queue = read_queue(bucket.queue)
-  call('ZADD', root .. ':awake:' .. bucket.class, next_rank(), bucket.name)
-  if call('ZADD', root .. ':classes:' .. bucket.queue, 0, bucket.class) == 1 and not queue.out then
-    ready(bucket.class, queue)
-  end
-end
 
 local function asleep(bucket)
   local awake = root .. ':awake:' .. bucket.class

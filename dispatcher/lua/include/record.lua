@@ -8,10 +8,6 @@ local function has(flags, flag)
   return flags % (2 * flag) >= flag
 end
 
-local function pack_record(flags, ms, seq, bucket, rest)
-  return struct.pack(HEADER, 1, flags, ms, seq, #bucket) .. bucket .. rest
-end
-
 local function read_record(id)
   local raw = call('GET', root .. ':r:' .. id)
   if not raw then return nil end
@@ -26,15 +22,6 @@ end
 -- Of a run that is not over.
 local function spec_of(record)
   return string.sub(record.raw, 15 + #record.bucket)
-end
-
-local function final_record(record, facts)
-  local flags = TERMINAL + (has(record.flags, HAS_LISTENERS) and HAS_LISTENERS or 0)
-  local head = 14 + #record.bucket
-  return table.concat({
-    string.sub(record.raw, 1, 1), string.char(flags), string.sub(record.raw, 3, head), struct.pack('>I4', #facts), facts,
-    string.sub(record.raw, head + 1),
-  })
 end
 
 local function write_flags(record, flag)

@@ -1,3 +1,6 @@
+-- runs: the facts of a run in hand, and its end.
+-- include: record
+
 -- runs: transitions of one run, shared by the scripts that cause them.
 local function read_facts(id)
   local row = call('HMGET', root .. ':run:' .. id,
@@ -9,20 +12,13 @@ local function read_facts(id)
   }
 end
 
-local function tell_listeners(record, state, packed)
-  if not has(record.flags, HAS_LISTENERS) then return end
-  local listeners = root .. ':listeners:' .. record.id
-  local body = #packed <= 16384 and packed or ''
-  for _, client in ipairs(call('SMEMBERS', listeners)) do
-    local reply = root .. ':reply:' .. client
-    call('XADD', reply, 'MAXLEN', '~', 10000, '*', 'run', record.id, 'state', state, 'facts', body)
-    call('PEXPIRE', reply, 600000)
-  end
-  call('DEL', listeners)
-end
-
-local function is_dead_letter(state, reason)
-  return state == 'crashed' or reason == 'retries_spent'
+local function final_record(record, facts)
+  local flags = TERMINAL + (has(record.flags, HAS_LISTENERS) and HAS_LISTENERS or 0)
+  local head = 14 + #record.bucket
+  return table.concat({
+    string.sub(record.raw, 1, 1), string.char(flags), string.sub(record.raw, 3, head), struct.pack('>I4', #facts), facts,
+    string.sub(record.raw, head + 1),
+  })
 end
 
 -- The end of a run. Its facts move into the record; nothing else of it stays but its line in `finished`.
@@ -43,61 +39,10 @@ local function terminate(record, facts, state, reason, result)
   call('DEL', root .. ':run:' .. record.id)
   call('XADD', root .. ':finished', '*', state, record.id)
   if has(record.flags, HAS_EXPIRY) then call('ZREM', root .. ':due', 'x' .. record.id) end
-  if is_dead_letter(state, reason) then call('ZADD', root .. ':dead', now, record.id) end
+  if state == 'crashed' or reason == 'retries_spent' then call('ZADD', root .. ':dead', now, record.id) end
   event('finished', state, record.id)
-  tell_listeners(record, state, packed)
-end
-
--- `r` and an id is a run that becomes due, `x` and an id a deadline to start.
--- A member at the head of `due` is earlier than what the schedulers wait for: ring.
-local function add_due(kind, id, at)
-  local member = kind .. id
-  call('ZADD', root .. ':due', at, member)
-  if call('ZRANGE', root .. ':due', 0, 0)[1] == member then
-    call('XADD', root .. ':bell', 'MAXLEN', 1, '*', 'at', at)
-  end
-end
-
-local function schedule(record, at)
-  add_due('r', record.id, at)
-  change('later', parse_bucket(record.bucket).queue, 1)
-  event('scheduled', at, record.id)
-end
-
-local function unschedule(record)
-  if call('ZREM', root .. ':due', 'r' .. record.id) == 0 then return false end
-  change('later', parse_bucket(record.bucket).queue, -1)
-  return true
-end
-
--- Into the backlog as if published now.
-local function enter(record)
-  local bucket = parse_bucket(record.bucket)
-  ensure_queue(bucket.queue)
-  write_entry(record, append(bucket, record.id))
-end
-
--- Out of a worker's hands, back to the front of its bucket. After a loss a new token fences who may still hold it.
-local function requeue(record, facts, crashed)
-  local crashes = (tonumber(facts.crashes) or 0) + (crashed and 1 or 0)
-  call('HSET', root .. ':run:' .. record.id, 'state', 'queued', 'worker', '', 'crashes', crashes,
-    'token', tonumber(facts.token) + (crashed and 1 or 0))
-  write_flags(record, HAS_FACTS)
-  put_front(parse_bucket(record.bucket), record)
-  event('requeued', crashed and 'worker_lost' or 'handed_back', record.id)
-end
-
--- A run whose worker is lost: charged one crash, and ended when its budget is spent.
-local function take_back(record, facts, worker)
-  release(record.id, parse_bucket(record.bucket), root .. ':slots:worker:' .. worker)
-  local crashes = tonumber(facts.crashes) or 0
-  if facts.state == 'cancelling' then
-    call('HDEL', root .. ':orders:' .. worker, record.id)
-    terminate(record, facts, 'cancelled', 'worker_lost', '')
-  elseif crashes + 1 >= read_pool().crashes then
-    facts.crashes = crashes + 1
-    terminate(record, facts, 'crashed', 'worker_lost', '')
-  else
-    requeue(record, facts, true)
+  if has(record.flags, HAS_LISTENERS) then
+    -- here: telling
+    tell_listeners(record, state, packed)
   end
 end

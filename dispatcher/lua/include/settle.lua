@@ -1,51 +1,8 @@
 -- settle: while the pool has room and a lane has both idle workers and ready work, admit the best of it.
--- Looks at state, not at events, so any script takes up what another left. Bounded: 32 steps, 64 runs.
+-- Looks at state, not at events, so any script takes up what another left. Bounded: 32 steps, 64 runs; true when a
+-- bound stopped it and somebody must call again.
+-- include: rooms backlog
 local STEPS, RUNS = 32, 64
-local given, pushes, pushed = {}, {}, {}
-local workers = {}
-
-local function read_worker(name)
-  local worker = workers[name]
-  if not worker then
-    local row = call('HMGET', root .. ':worker:' .. name, 'lane', 'capacity', 'number', 'state', 'auto', 'lease')
-    worker = {
-      name = name, lane = row[1], capacity = tonumber(row[2] or ''), number = tonumber(row[3] or ''),
-      state = row[4], auto = row[5] == '1', lease = tonumber(row[6] or ''), held = root .. ':slots:worker:' .. name,
-    }
-    workers[name] = worker
-  end
-  return worker
-end
-
-local function list_idle(worker)
-  call('ZADD', root .. ':idle:' .. worker.lane, now_text, worker.name)
-  call('SADD', root .. ':idle', worker.lane)
-end
-
-local function delist(worker)
-  local idle = root .. ':idle:' .. worker.lane
-  call('ZREM', idle, worker.name)
-  if call('EXISTS', idle) == 0 then call('SREM', root .. ':idle', worker.lane) end
-end
-
-local function floor_deadline()
-  return tonumber(call('HGET', root .. ':watch', 'floor') or '') or 0
-end
-
--- The worker of a lane that gets the next run: the caller, else the latest to turn, with a lease in the future.
-local function pick_worker(lane, caller)
-  if caller and caller.lane == lane and count(caller.held) < caller.capacity then return caller end
-  for _, name in ipairs(call('ZREVRANGE', root .. ':idle:' .. lane, 0, 3)) do
-    local worker = read_worker(name)
-    local lease = tonumber(call('ZSCORE', root .. ':workers', name) or '') or 0
-    if worker.lane and math.max(lease, lease > 0 and floor_deadline() or 0) > now
-      and worker.state == 'online' and count(worker.held) < worker.capacity then
-      return worker
-    end
-    delist({name = name, lane = lane})
-  end
-  return nil
-end
 
 -- Best class over the lanes with idle workers; `shared` when another of its priority waits beside it.
 local function best_class(caller)
@@ -68,148 +25,29 @@ local function best_class(caller)
   return best, lane, shared
 end
 
-local function expired(record)
-  if not has(record.flags, HAS_EXPIRY) then return false end
-  local deadline = tonumber(call('ZSCORE', root .. ':due', 'x' .. record.id) or '')
-  if deadline and deadline <= now then return true end
-  if deadline then call('ZREM', root .. ':due', 'x' .. record.id) end
-  return false
-end
-
-local function hold(scope, members)
-  call('ZADD', scope, unpack(members))
-  if counts[scope] then counts[scope] = counts[scope] + #members / 2 end
-end
-
--- The run's facts for this claim, and the words the worker gets: `number:token:attempt:crashes:id`.
-local function claim(record, worker)
-  local attempt, crashes, token = '1', '0', now_text
-  local facts = root .. ':run:' .. record.id
-  if has(record.flags, HAS_FACTS) then
-    local row = call('HMGET', facts, 'attempt', 'crashes', 'token')
-    attempt, crashes = row[1], row[2] or '0'
-    token = string.format('%.0f', math.max(now, tonumber(row[3]) + 1))
-    call('HDEL', facts, 'started', 'infrastructure', 'reason')
-  end
-  worker.number = worker.number + 1
-  call('HSET', facts, 'state', worker.auto and 'running' or 'pending', 'attempt', attempt, 'token', token,
-    'worker', worker.name, 'admitted', now_text)
-  return worker.number .. ':' .. token .. ':' .. attempt .. ':' .. crashes .. ':' .. record.id
-end
-
-local function give(worker, words, record, caller)
-  local spec = #record.raw <= 16384 and spec_of(record) or ''
-  if caller and worker.name == caller.name then
-    given[worker.number] = {words, spec}
-    return
-  end
-  local list = pushes[worker.name]
-  if not list then
-    list = {}
-    pushes[worker.name] = list
-    pushed[#pushed + 1] = worker
-  end
-  list[#list + 1] = words
-  list[#list + 1] = spec
-end
-
-local function admit(bucket, n, worker, caller)
-  local ids, numbered = {}, {}
-  for _, id in ipairs(take(bucket, n)) do
-    local record = read_record(id)
-    if expired(record) then
-      terminate(record, has(record.flags, HAS_FACTS) and read_facts(id) or nil, 'expired', 'deadline', '')
-    else
-      give(worker, claim(record, worker), record, caller)
-      ids[#ids + 1] = now_text
-      ids[#ids + 1] = id
-      numbered[#numbered + 1] = worker.number
-      numbered[#numbered + 1] = id
-      event('admitted', worker.name, id)
-    end
-  end
-  if #ids == 0 then return 0 end
-  for _, scope in ipairs(bucket.scopes) do hold(scope, ids) end
-  local held = count(worker.held)
-  call('ZADD', worker.held, unpack(numbered))
-  counts[worker.held] = held + #ids / 2
-  call('HSET', root .. ':worker:' .. worker.name, 'number', worker.number)
-  return #ids / 2
-end
-
--- The first key of a bucket without room, if any; else how many more runs its keys take.
-local function keys_room(bucket)
-  local least = math.huge
-  for _, key in ipairs(bucket.keys) do
-    local room = key_room(key)
-    if room <= 0 then return 0, key end
-    least = math.min(least, room)
-  end
-  return least
-end
-
--- After a bucket was served: gone, or behind its sisters. Room left in its keys wakes the next waiter beside it.
-local function rotate(bucket, alone)
-  if is_empty(bucket) then
-    call('DEL', bucket.stream)
-    asleep(bucket)
-  elseif not alone then
-    call('ZADD', root .. ':awake:' .. bucket.class, 'XX', next_rank(), bucket.name)
-  end
-  hand_over(bucket)
-end
-
-local function serve(class, lane, shared, budget, caller)
-  local awake = root .. ':awake:' .. class
-  local names = call('ZRANGE', awake, 0, 1)
-  local bucket = parse_bucket(names[1])
-  local queue = read_queue(bucket.queue)
-  local room = queue_room(queue)
-  if room <= 0 then
-    put_out(queue, class)
-    return 0
-  end
-  local most, full = keys_room(bucket)
-  if full then
-    park(bucket, full)
-    return 0
-  end
-  local worker = pick_worker(lane, caller)
-  if not worker then return 0 end
-  local alone = not names[2]
-  local n = math.min(budget, room, most, pool_room(), worker.capacity - count(worker.held))
-  if shared or not alone then n = 1 end
-  local admitted = admit(bucket, n, worker, caller)
-  rotate(bucket, alone)
-  if shared and call('EXISTS', awake) == 1 then ready(class, queue) end
-  if count(worker.held) >= worker.capacity then delist(worker) end
-  return admitted
-end
-
--- A pushed worker leaves the idle index until its next turn, so a frozen one holds one push.
-local function push()
-  for _, worker in ipairs(pushed) do
-    local inbox = root .. ':inbox:' .. worker.name
-    call('XADD', inbox, 'MAXLEN', '~', 8, '*', unpack(pushes[worker.name]))
-    call('PEXPIRE', inbox, worker.lease * 4)
-    delist(worker)
-  end
-end
-
--- True when a bound stopped it and somebody must call again.
-local function settle(caller)
-  local steps, runs, more = 0, 0, false
-  while pool_room() > 0 do
-    local class, lane, shared = best_class(caller)
-    if not class then break end
+local function admit_best(class, lane, shared, caller)
+  -- here: admission
+  local steps, runs = 0, 0
+  while class do
     if steps == STEPS or runs == RUNS then
-      more = true
-      break
+      push()
+      return true
     end
     steps = steps + 1
     runs = runs + serve(class, lane, shared, RUNS - runs, caller)
+    if pool_room() <= 0 then break end
+    class, lane, shared = best_class(caller)
   end
   push()
+  return false
+end
+
+local function settle(caller)
+  local more = false
+  if call('EXISTS', root .. ':idle') == 1 and pool_room() > 0 then
+    local class, lane, shared = best_class(caller)
+    if class then more = admit_best(class, lane, shared, caller) end
+  end
   write_depth()
   return more
 end

@@ -1,5 +1,5 @@
 -- slots: scopes are sets of run ids, never counters. What a call releases leaves each set in one step, then wakes.
-local released, touched_queues, touched_keys = {}, {}, {}
+-- include: rooms
 
 local function release_from(scope, id)
   local ids = released[scope]
@@ -21,12 +21,18 @@ local function flush_released()
     local gone = call('ZREM', scope, unpack(ids))
     if counts[scope] then counts[scope] = counts[scope] - gone end
   end
+  local open_queues, open_keys = {}, {}
   for name in pairs(touched_queues) do
     local queue = read_queue(name)
-    if queue.out and queue_room(queue) > 0 then ready_queue(queue) end
+    if queue.out and queue_room(queue) > 0 then open_queues[#open_queues + 1] = queue end
   end
   for key in pairs(touched_keys) do
-    if before[key] <= 0 and key_room(key) > 0 then wake_key(key) end
+    if before[key] <= 0 and key_room(key) > 0 then open_keys[#open_keys + 1] = key end
+  end
+  if #open_queues + #open_keys > 0 then
+    -- here: parking
+    for _, queue in ipairs(open_queues) do ready_queue(queue) end
+    for _, key in ipairs(open_keys) do wake_key(key) end
   end
   released, touched_queues, touched_keys = {}, {}, {}
 end

@@ -1,28 +1,27 @@
--- workers: the end of a worker, in two steps, so that each call of it answers `gone` before its runs are taken back.
-local function retire(worker)
-  call('ZREM', root .. ':workers', worker.name)
-  call('HSET', root .. ':worker:' .. worker.name, 'state', 'lost')
-  call('SADD', root .. ':lost', worker.name)
-  worker.state = 'lost'
-  if worker.lane then delist(worker) end
-  event('worker', 'lost', worker.name)
+-- workers: a worker as this call sees it, its lease, and whether it is listed as idle.
+
+local function read_worker(name)
+  local worker = workers[name]
+  if not worker then
+    local row = call('HMGET', root .. ':worker:' .. name, 'lane', 'capacity', 'number', 'state', 'auto', 'lease')
+    worker = {
+      name = name, lane = row[1], capacity = tonumber(row[2] or ''), number = tonumber(row[3] or ''),
+      state = row[4], auto = row[5] == '1', lease = tonumber(row[6] or ''), held = root .. ':slots:worker:' .. name,
+    }
+    workers[name] = worker
+  end
+  return worker
 end
 
-local function forget(worker)
-  call('SREM', root .. ':lost', worker.name)
-  call('ZREM', root .. ':workers', worker.name)
-  if worker.lane then
-    delist(worker)
-    call('SREM', root .. ':lane:' .. worker.lane, worker.name)
-    if call('EXISTS', root .. ':lane:' .. worker.lane) == 0 then
-      call('SREM', root .. ':lanes', worker.lane)
-      call('DEL', root .. ':ready:' .. worker.lane)
-      lane_list, class_lanes = nil, {}
-    end
-  end
-  call('DEL', root .. ':worker:' .. worker.name, root .. ':inbox:' .. worker.name, root .. ':orders:' .. worker.name,
-    root .. ':heartbeat:' .. worker.name, worker.held)
-  event('worker', 'gone', worker.name)
+local function list_idle(worker)
+  call('ZADD', root .. ':idle:' .. worker.lane, now_text, worker.name)
+  call('SADD', root .. ':idle', worker.lane)
+end
+
+local function delist(worker)
+  local idle = root .. ':idle:' .. worker.lane
+  call('ZREM', idle, worker.name)
+  if call('EXISTS', idle) == 0 then call('SREM', root .. ':idle', worker.lane) end
 end
 
 local function renew(worker)
@@ -31,17 +30,4 @@ end
 
 local function is_live(worker)
   return worker.state == 'online' or worker.state == 'draining'
-end
-
--- What a worker is asked to do until it has done it: `drain`, then id and claim token of each run to cancel.
-local function open_orders(worker)
-  local orders = {worker.state == 'draining' and 'drain' or ''}
-  local row = call('HGETALL', root .. ':orders:' .. worker.name)
-  for i = 1, #row do orders[i + 1] = row[i] end
-  return orders
-end
-
-local function order_cancel(worker, id, token)
-  call('HSET', root .. ':orders:' .. worker, id, token)
-  call('XADD', root .. ':inbox:' .. worker, 'MAXLEN', '~', 8, '*', 'cancel', id .. ':' .. token)
 end

@@ -1,0 +1,5 @@
+"""The command `sluice`."""
+
+from .main import main
+
+__all__ = ["main"]

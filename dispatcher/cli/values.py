@@ -1,0 +1,81 @@
+"""Reading what people type: durations, instants, limits, parameters. Each raises InvalidInput with an example."""
+
+import json
+import re
+import sys
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from ..errors import InvalidInput
+
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0, "w": 604_800.0}
+
+
+def duration(text: str) -> float:
+    """`90s`, `5m`, `1h30m`, `250ms`, `2d`, or a plain number of seconds, in seconds."""
+    words = text.strip().lower().replace(" ", "")
+    if re.fullmatch(r"\d+(\.\d+)?", words):
+        return float(words)
+    if not words or _PART.sub("", words):
+        raise InvalidInput(f"{text!r} is no duration: e.g. 90s, 5m, 1h30m, 250ms, 2d")
+    return sum(float(number) * _SECONDS[unit] for number, unit in _PART.findall(words))
+
+
+def optional_duration(text: str | None) -> float | None:
+    """A duration, or None when none was given."""
+    return None if text is None else duration(text)
+
+
+def instant(text: str) -> datetime:
+    """An instant in ISO 8601 with its zone."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidInput(f"{text!r} is no instant: e.g. 2030-01-31T08:00:00+01:00") from None
+    if found.tzinfo is None:
+        raise InvalidInput(f"{text!r} has no time zone: add Z or an offset such as +01:00")
+    return found
+
+
+def moment(text: str) -> float | datetime:
+    """A duration from now, or an instant."""
+    return instant(text) if "-" in text.lstrip("-") or "T" in text else duration(text)
+
+
+def limit(text: str) -> int | None:
+    """A whole number, or `none` for no limit."""
+    if text.lower() == "none":
+        return None
+    if not re.fullmatch(r"-?\d+", text):
+        raise InvalidInput(f"{text!r} is no limit: a whole number, or `none`")
+    return int(text)
+
+
+def parameters(pairs: Iterable[str], text: str | None) -> dict[str, Any]:
+    """`--params-json` (an object; `-` reads it from stdin), then each `--param name=value`: JSON, or else text."""
+    found = _object(sys.stdin.read() if text == "-" else text) if text else {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not name or not equals:
+            raise InvalidInput(f"{pair!r} is no parameter: give --param name=value")
+        found[name] = _json_or_text(value)
+    return found
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(f"--params-json is no JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise InvalidInput("--params-json must be a JSON object: '{\"name\": 1}'")
+    return found
+
+
+def _json_or_text(value: str) -> Any:
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return value

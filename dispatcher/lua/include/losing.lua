@@ -1,0 +1,27 @@
+-- losing: runs that leave a worker without an end.
+-- include: taking slots runs
+
+-- Out of a worker's hands, back to the front of its bucket. After a loss a new token fences who may still hold it.
+local function requeue(record, facts, crashed)
+  local crashes = (tonumber(facts.crashes) or 0) + (crashed and 1 or 0)
+  call('HSET', root .. ':run:' .. record.id, 'state', 'queued', 'worker', '', 'crashes', crashes,
+    'token', tonumber(facts.token) + (crashed and 1 or 0))
+  write_flags(record, HAS_FACTS)
+  put_front(parse_bucket(record.bucket), record)
+  event('requeued', crashed and 'worker_lost' or 'handed_back', record.id)
+end
+
+-- A run whose worker is lost: charged one crash, and ended when its budget is spent.
+local function take_back(record, facts, worker)
+  release(record.id, parse_bucket(record.bucket), root .. ':slots:worker:' .. worker)
+  local crashes = tonumber(facts.crashes) or 0
+  if facts.state == 'cancelling' then
+    call('HDEL', root .. ':orders:' .. worker, record.id)
+    terminate(record, facts, 'cancelled', 'worker_lost', '')
+  elseif crashes + 1 >= read_pool().crashes then
+    facts.crashes = crashes + 1
+    terminate(record, facts, 'crashed', 'worker_lost', '')
+  else
+    requeue(record, facts, true)
+  end
+end

@@ -1,0 +1,14 @@
+-- orders: what a worker is asked to do until it has done it.
+
+-- What a worker is asked to do until it has done it: `drain`, then id and claim token of each run to cancel.
+local function open_orders(worker)
+  local orders = {worker.state == 'draining' and 'drain' or ''}
+  local row = call('HGETALL', root .. ':orders:' .. worker.name)
+  for i = 1, #row do orders[i + 1] = row[i] end
+  return orders
+end
+
+local function order_cancel(worker, id, token)
+  call('HSET', root .. ':orders:' .. worker, id, token)
+  call('XADD', root .. ':inbox:' .. worker, 'MAXLEN', '~', 8, '*', 'cancel', id .. ':' .. token)
+end
