@@ -183,6 +183,10 @@ class ServerUnreachable(ServerError):
         super().__init__(f"the server at {url} does not answer ({cause}): is it up, and is SLUICE_REDIS_URL right?")
 
 
+class ServerSilent(ServerUnreachable):
+    """Connected, but no answer in time; what was sent may have been done."""
+
+
 class ServerUnfit(ServerError):
     """The server answers but must not be used as it is."""
 

@@ -17,10 +17,11 @@ and a new claim token. Everything here may therefore happen twice for one run id
 """
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, Self
 
 from pydantic import BaseModel
 
+from dispatcher.errors import InvalidInput
 from dispatcher.store import HandOff
 
 
@@ -45,6 +46,13 @@ class WorkerType(ABC):
     auto_start: ClassVar[bool] = False
     """Admitted is running: there is nothing to prepare, `start` is not called."""
     configuration: ClassVar[type[Configuration]] = Configuration
+
+    @classmethod
+    def for_app(cls, app: str | None, app_dir: str) -> Self:
+        """An instance for a worker that is started by name; `app` is what `--app` says, found from `app_dir`."""
+        if app:
+            raise InvalidInput(f"{cls.type} workers execute no Python application: leave --app out")
+        return cls()
 
     async def open(self) -> None:
         """Make ready; raise where this type cannot work here. Called once before the first run."""

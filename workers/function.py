@@ -1,7 +1,7 @@
 """The function worker: runs name a registered function; async ones run on the loop, plain ones in threads."""
 
 import asyncio
-from typing import Any
+from typing import Any, Self
 
 import anyio.to_thread
 from anyio import CapacityLimiter
@@ -10,6 +10,7 @@ from dispatcher import codec
 from dispatcher.errors import InvalidInput, PayloadTooLarge
 from dispatcher.store import HandOff
 
+from .app import load_functions
 from .contract import Outcome, WorkerType
 from .functions import Functions, Handler
 from .isolation import Isolation
@@ -29,6 +30,13 @@ class FunctionWorker(WorkerType):
         self._functions = functions
         self._isolation = isolation
         self._threads: CapacityLimiter | None = None
+
+    @classmethod
+    def for_app(cls, app: str | None, app_dir: str) -> Self:
+        """With the functions of an application, which children import again. Raises InvalidInput."""
+        if not app:
+            raise InvalidInput("a function worker needs --app package.module:attribute, e.g. --app tasks:functions")
+        return cls(load_functions(app, app_dir), Isolation(app, app_dir))
 
     async def watch(self, run: HandOff, infrastructure: str) -> Outcome:
         """Call the function and say how it ended; raises CancelledError when it was cancelled."""

@@ -1,11 +1,12 @@
 """A worker as a Python object: sessions one after the other until it is told to stop."""
 
-import asyncio
 import os
 import socket
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Self
+
+import anyio
 
 from dispatcher.clock import Clock, SystemClock
 from dispatcher.errors import InvalidInput, WorkerGone
@@ -18,6 +19,7 @@ from .session import Session
 
 _log = get_logger("worker")
 LEAST_LEASE = 2.0
+HAND_BACK_SECONDS = 10.0
 
 
 def clean_host() -> str:
@@ -133,12 +135,28 @@ class Worker:
         )  # fmt: skip
 
 
-async def run_worker(worker: Worker, stop: asyncio.Event) -> None:
-    """Run it until `stop` is set, then drain it."""
-    task = asyncio.get_running_loop().create_task(worker.run())
-    waiter = asyncio.get_running_loop().create_task(stop.wait())
-    await asyncio.wait({task, waiter}, return_when=asyncio.FIRST_COMPLETED)
-    waiter.cancel()
-    if not task.done():
-        worker.drain()
-    await task
+async def run_worker(worker: Worker, drain: anyio.Event) -> None:
+    """Run it until it has left: drained once `drain` is set; cancelled, it hands back what it holds.
+
+    Handing back needs the server, which may be away: after ten seconds the lease has to end by itself.
+    """
+    async with anyio.create_task_group() as group:
+        own = anyio.CancelScope(shield=True)
+        group.start_soon(_drain_at, worker, drain)
+        group.start_soon(_hand_back_at_cancel, worker, own)
+        with own:
+            await worker.run()
+        group.cancel_scope.cancel()
+
+
+async def _drain_at(worker: Worker, drain: anyio.Event) -> None:
+    await drain.wait()
+    worker.drain()
+
+
+async def _hand_back_at_cancel(worker: Worker, own: anyio.CancelScope) -> None:
+    try:
+        await anyio.sleep_forever()
+    finally:
+        own.deadline = anyio.current_time() + HAND_BACK_SECONDS
+        worker.stop()

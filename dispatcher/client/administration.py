@@ -60,8 +60,10 @@ class Pools:
 
         With `cancel`, running runs are asked to end; while they have not, PoolHoldsRuns says so: call again.
         """
-        while cancel and (runs := await self._lister.list(name, _CANCELLABLE, limit=64)):
-            await self._runs.cancel(name, [run.id for run in runs])
+        while cancel:
+            runs = await self._lister.list(name, _CANCELLABLE, limit=64)
+            statuses = await self._runs.cancel(name, [run.id for run in runs]) if runs else []
+            cancel = any(status.startswith("cancel") for status in statuses)
         await self._store.delete(name)
 
     async def slots(self, name: str, *, queue: str | None = None, key: str | None = None) -> builtins.list[Slot]:

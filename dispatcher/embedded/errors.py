@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ..errors import SluiceError
+from ..errors import Conflict, SluiceError
 
 
 class EmbeddedServerMissing(SluiceError):
@@ -14,7 +14,7 @@ class EmbeddedServerMissing(SluiceError):
         )
 
 
-class EmbeddedServerBusy(SluiceError):
+class EmbeddedServerBusy(Conflict):
     """Another process already runs a server on this folder; `url` is its address, empty while it starts."""
 
     def __init__(self, folder: Path, pid: int, url: str) -> None:

@@ -1,6 +1,8 @@
-"""Connections to Redis, in three profiles, and what a server must be like.
+"""Connections to Redis, in profiles, and what a server must be like.
 
-commands   retried: every script can be sent twice. Gives up after about 10 s; callers go on for 60 s at most.
+commands   reads. Retried; gives up after about 10 s.
+calls      scripts, over one connection, retried: every script can be sent twice. Waits CALL_SECONDS for an answer.
+turns      a worker's turns: as calls, but its loop decides when to say it again.
 blocking   finite BLOCK and a socket timeout above it; redis-py's defaults would abandon a read and lose its reply.
 heartbeat  a thread's own, short timeout, no retry: late news of a lease is no news.
 """
@@ -18,18 +20,31 @@ from redis.retry import Retry
 from ..errors import CredentialsRefused, ServerError, ServerUnfit, ServerUnreachable
 
 BLOCK_MS = 2000
+CALL_SECONDS = 5
 _LEAST_REDIS, _LEAST_VALKEY = (7, 0), (7, 2)
 
 
 def commands(url: str) -> aredis.Redis:
-    """A client for scripts and reads."""
-    retry = AsyncRetry(ExponentialWithJitterBackoff(base=0.02, cap=1), retries=6)
-    return aredis.Redis.from_url(url, socket_timeout=5, socket_connect_timeout=3, retry=retry)
+    """A client for reads."""
+    return aredis.Redis.from_url(url, socket_timeout=5, socket_connect_timeout=3, retry=_patient())
+
+
+def calls(url: str) -> aredis.Redis:
+    """A client for scripts. Without a socket timeout, since redis-py pays a task for it on each write; see `Link.run`."""
+    return aredis.Redis.from_url(
+        url, socket_timeout=None, socket_connect_timeout=3, retry=_patient(), single_connection_client=True
+    )
 
 
 def turns(url: str) -> aredis.Redis:
-    """A client for a worker's turns: its loop decides when to say it again."""
-    return aredis.Redis.from_url(url, socket_timeout=5, socket_connect_timeout=3, retry=AsyncRetry(NoBackoff(), 0))
+    """A client for a worker's turns. The write leaves before anything else runs: what it starts overlaps the call."""
+    return aredis.Redis.from_url(
+        url, socket_timeout=None, socket_connect_timeout=3, retry=AsyncRetry(NoBackoff(), 0), single_connection_client=True
+    )
+
+
+def _patient() -> AsyncRetry:
+    return AsyncRetry(ExponentialWithJitterBackoff(base=0.02, cap=1), retries=6)
 
 
 def blocking(url: str) -> aredis.Redis:

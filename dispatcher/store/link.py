@@ -1,12 +1,13 @@
 """What all stores share: the clients, script calls, and exceptions in our words."""
 
+import asyncio
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import RedisError
 
 from .. import keys, scripts
-from ..errors import SluiceError
+from ..errors import ServerSilent, SluiceError
 from . import connection
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ class Link:
     def __init__(self, url: str) -> None:
         self.url = url
         self.client: aredis.Redis = connection.commands(url)
+        self.calls: aredis.Redis = connection.calls(url)
         self.turns: aredis.Redis = connection.turns(url)
         self.blocking: aredis.Redis = connection.blocking(url)
         self.now_ms = 0
@@ -30,9 +32,20 @@ class Link:
         return await connection.check_server(self.client, self.url)
 
     async def call(self, script: str, pool: str, *args: scripts.Argument) -> Any:
-        """Run a script in a pool; raises ServerError."""
+        """Run a script in a pool; raises ServerError. Sent a second time when no answer came in CALL_SECONDS."""
+        found = scripts.load(script)
         try:
-            return await scripts.load(script).run(self.client, root_of(pool), *args)
+            return await self.run(found, self.calls, pool, *args)
+        except ServerSilent:
+            return await self.run(found, self.calls, pool, *args)
+
+    async def run(self, script: scripts.Script, client: "aredis.Redis", pool: str, *args: scripts.Argument) -> Any:
+        """Run a script once over one of the clients; raises ServerError, ServerSilent after CALL_SECONDS."""
+        try:
+            async with asyncio.timeout(connection.CALL_SECONDS):
+                return await script.run(client, root_of(pool), *args)
+        except TimeoutError as error:
+            raise ServerSilent(connection.without_password(self.url), f"silent for {connection.CALL_SECONDS} s") from error
         except (RedisError, OSError) as error:
             raise self.error(error) from error
 
@@ -42,5 +55,5 @@ class Link:
 
     async def close(self) -> None:
         """Close all connections."""
-        for client in (self.client, self.turns, self.blocking):
+        for client in (self.client, self.calls, self.turns, self.blocking):
             await client.aclose()

@@ -108,12 +108,8 @@ class WorkerStore:
 
     async def turn(self, pool: str, worker: str, seen: int, *, offer: bool, ends: Sequence[Any]) -> Turn:
         """One turn; `ends` is flat: id, token, outcome, argument, result. Raises WorkerGone, ServerError."""
-        try:
-            reply = await self._turn.run(
-                self._link.turns, root_of(pool), self._link.now_ms, worker, seen, int(offer), *ends
-            )
-        except (RedisError, OSError) as error:
-            raise self._link.error(error) from error
+        link = self._link
+        reply = await link.run(self._turn, link.turns, pool, link.now_ms, worker, seen, int(offer), *ends)
         if reply[0] == b"gone":
             raise WorkerGone(worker)
         _, _, more, last, refusals, orders, flat = reply

@@ -1,0 +1,163 @@
+"""`sluice run`: publish runs and see what became of them."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+
+from ..client import Client, RunOptions
+from ..models import RetryPolicy, Run
+from .asking import DryRun, Yes, may
+from .connecting import PoolOption, connected
+from .failures import ExitCode
+from .output import TABLE, Column, Output, say, show, show_one, span
+from .values import duration, instant, moment, optional_duration, parameters
+from .watching import Timeout, watch_run
+
+app = App(name="run", help="Runs: publish, list, inspect, watch and cancel them.")
+
+Repeated = tuple[str, ...]
+RunIds = Annotated[tuple[str, ...], Parameter(name="RUN", help="Ids of runs.")]
+
+
+def _seconds(run: Run) -> str | None:
+    if run.started_at and run.finished_at:
+        return f"{(run.finished_at - run.started_at).total_seconds():.3f} s"
+    return None
+
+
+COLUMNS = (
+    Column("RUN", lambda run: run.id),
+    Column("STATE", lambda run: run.state.value),
+    Column("FUNCTION", lambda run: run.spec.function),
+    Column("QUEUE", lambda run: run.queue),
+    Column("PUBLISHED", lambda run: run.published_at),
+    Column("TOOK", _seconds),
+    Column("REASON", lambda run: run.reason),
+    Column("WORKER", lambda run: run.worker, wide=True),
+    Column("ATTEMPT", lambda run: run.attempt, wide=True),
+    Column("CRASHES", lambda run: run.crashes, wide=True),
+    Column("KEYS", lambda run: run.keys, wide=True),
+    Column("LABELS", lambda run: run.labels, wide=True),
+)
+_DETAILS = (
+    *COLUMNS,
+    Column("POOL", lambda run: run.pool),
+    Column("NAME", lambda run: run.spec.name),
+    Column("TAGS", lambda run: run.spec.tags),
+    Column("PARAMETERS", lambda run: run.spec.parameters),
+    Column("DUE", lambda run: run.scheduled_for),
+    Column("TIMEOUT", lambda run: None if run.spec.timeout is None else span(run.spec.timeout)),
+    Column("STARTED", lambda run: run.started_at),
+    Column("FINISHED", lambda run: run.finished_at),
+    Column("RESULT", lambda run: run.result),
+    Column("ERROR", lambda run: run.error),
+)
+
+
+def _id(run: Any) -> str:
+    return str(run.id)
+
+
+@app.command
+async def publish(
+    function: Annotated[str, Parameter(help="A function that is registered with the workers.")],
+    /,
+    *,
+    param: Annotated[Repeated, Parameter(help="name=value, the value JSON or else text; repeatable.")] = (),
+    params_json: Annotated[str | None, Parameter(help="All parameters as one JSON object; `-` reads stdin.")] = None,
+    pool: PoolOption = None,
+    queue: Annotated[str, Parameter(help="The work queue; a new name makes one.")] = "default",
+    label: Annotated[Repeated, Parameter(help="What its worker must have; repeatable.")] = (),
+    key: Annotated[Repeated, Parameter(help="A concurrency key, `kind:value`; repeatable.")] = (),
+    at: Annotated[str | None, Parameter(help="Not before this instant, ISO 8601 with zone.")] = None,
+    delay: Annotated[str | None, Parameter(name="--in", help="Not before this time is over, e.g. 5m.")] = None,
+    expires: Annotated[str | None, Parameter(help="Not started by then: it expires. A duration or an instant.")] = None,
+    retries: Annotated[int, Parameter(help="How often it is tried again when it fails.")] = 0,
+    retry_delay: Annotated[str | None, Parameter(help="Before the first retry; it doubles each time.")] = None,
+    timeout: Annotated[str | None, Parameter(help="It fails when it runs longer than this.")] = None,
+    idempotency_key: Annotated[str | None, Parameter(help="Another publish with this key within a day is this.")] = None,
+    name: Annotated[str | None, Parameter(help="A name for people.")] = None,
+    tag: Annotated[Repeated, Parameter(help="A word to find it by; repeatable.")] = (),
+    watch: Annotated[bool, Parameter(help="Wait for its end: prints the result, exits by how it ended.")] = False,
+    output: Output = TABLE,
+) -> int:
+    """Publish a run and print its id."""
+    options = RunOptions(
+        queue=queue,
+        labels=label,
+        keys=key,
+        at=None if at is None else instant(at),
+        delay=optional_duration(delay),
+        expires=None if expires is None else moment(expires),
+        timeout=optional_duration(timeout),
+        idempotency_key=idempotency_key,
+        name=name,
+        tags=tag,
+        retry=RetryPolicy(retries) if retry_delay is None else RetryPolicy(retries, delay=duration(retry_delay)),
+    )
+    async with connected(pool) as client:
+        run = await client.publish(function, parameters(param, params_json), **options)
+        if not run.is_new:
+            say("it was published before, with this idempotency key")
+        if watch:
+            say(f"run {run.id}")
+            return await watch_run(client, run.id, None, output)
+        if output.format in ("json", "jsonl"):
+            show_one(run._asdict(), (), output, _id)
+        else:
+            print(run.id)
+    return ExitCode.OK
+
+
+@app.command
+async def ls(
+    *,
+    pool: PoolOption = None,
+    state: Annotated[Repeated, Parameter(help="Those in this state; repeatable.")] = (),
+    queue: Annotated[str | None, Parameter(help="Those of this queue.")] = None,
+    limit: Annotated[int, Parameter(help="At most so many.")] = 50,
+    output: Output = TABLE,
+) -> None:
+    """List runs: running, queued, scheduled, then finished ones, newest first."""
+    async with connected(pool) as client:
+        await client.pools.get(client.pool)
+        show(await client.list(states=state, queue=queue, limit=limit), COLUMNS, output, _id)
+
+
+@app.command
+async def inspect(run: str, /, *, pool: PoolOption = None, output: Output = TABLE) -> None:
+    """Show all that is known of a run."""
+    async with connected(pool) as client:
+        show_one(await client.get(run), _DETAILS, output, _id)
+
+
+@app.command
+async def watch(run: str, /, *, pool: PoolOption = None, timeout: Timeout = None, output: Output = TABLE) -> int:
+    """Wait for a run's end, print its result, exit by how it ended: 0, failed 10, cancelled 11, crashed 12, timed out
+    13, expired 14; 124 when --timeout was over first.
+    """  # noqa: D205, D400 - it is the page of help
+    async with connected(pool) as client:
+        return await watch_run(client, run, optional_duration(timeout), output)
+
+
+@app.command
+async def cancel(*runs: str, pool: PoolOption = None, yes: Yes = False, dry_run: DryRun = False) -> int:
+    """Cancel runs: queued ones end at once, running ones are asked to."""
+    if not may(f"cancel {len(runs)} run{'s' * (len(runs) != 1)}", yes=yes, dry_run=dry_run):
+        return ExitCode.OK
+    async with connected(pool) as client:
+        return _report(runs, await _cancel(client, runs))
+
+
+async def _cancel(client: Client, runs: Sequence[str]) -> list[str]:
+    return await client.cancel(*dict.fromkeys(runs))
+
+
+def _report(runs: Sequence[str], statuses: Sequence[str]) -> int:
+    words = {"already": "is over already", "missing": "is not known"}
+    for run, status in zip(dict.fromkeys(runs), statuses, strict=True):
+        say(f"run {run} {words.get(status, f'is {status}')}")
+    if "missing" in statuses:
+        return ExitCode.NOT_FOUND
+    return ExitCode.CONFLICT if "already" in statuses else ExitCode.OK

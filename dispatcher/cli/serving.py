@@ -1,0 +1,100 @@
+"""Services started by hand: signals, probes and logs around what serves."""
+
+import signal
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import Annotated
+
+import anyio
+from cyclopts import Parameter
+
+from ..client import Client
+from ..clock import SystemClock
+from ..errors import InvalidInput, ServerError
+from ..log import configure_logging
+from ..probes import Check, Probes
+from ..settings import Settings
+from .output import say
+
+Health = Annotated[str | None, Parameter(help="HOST:PORT for /livez, /readyz and /metrics.")]
+Service = Callable[..., Awaitable[None]]
+_PULSE_SECONDS, _SILENCE_SECONDS = 2.0, 15.0
+
+
+def run_service(settings: Settings, serve: Callable[[], Awaitable[None]]) -> None:
+    """Configure logs and run it, on uvloop where that is installed."""
+    configure_logging(settings.log_level, settings.log_format)
+    anyio.run(serve, backend_options={"use_uvloop": find_spec("uvloop") is not None})
+
+
+async def watch_signals(first: Callable[[], object], second: Callable[[], object]) -> None:
+    """Call `first` at the first SIGINT or SIGTERM, `second` at each one after it; run until cancelled."""
+    act = first
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for _ in signals:
+            act()
+            act = second
+
+
+class Pulse:
+    """Whether this process's loop turns, and whether the server answered it lately."""
+
+    def __init__(self, url: str) -> None:
+        self._url, self._clock = url, SystemClock()
+        self._turned = self._answered = self._clock.monotonic()
+
+    @property
+    def is_live(self) -> bool:
+        """The loop turned in the last seconds."""
+        return self._clock.monotonic() - self._turned < _SILENCE_SECONDS
+
+    @property
+    def is_ready(self) -> bool:
+        """The server answered in the last seconds."""
+        return self.is_live and self._clock.monotonic() - self._answered < _SILENCE_SECONDS
+
+    async def beat(self) -> None:
+        """Run until cancelled."""
+        async with Client(self._url) as client, anyio.create_task_group() as group:
+            group.start_soon(self._turn)
+            while True:
+                try:
+                    await client.check()
+                    self._answered = self._clock.monotonic()
+                except ServerError:
+                    pass  # the service says so itself
+                await self._clock.sleep(_PULSE_SECONDS)
+
+    async def _turn(self) -> None:
+        while True:
+            self._turned = self._clock.monotonic()
+            await self._clock.sleep(_PULSE_SECONDS / 2)
+
+
+@contextmanager
+def open_probes(address: str | None, *, live: Check, ready: Check) -> Iterator[None]:
+    """Answer probes at an address, if one is given. Raises InvalidInput when it cannot be listened on."""
+    if address is None:
+        yield
+        return
+    try:
+        probes = Probes(address, live=live, ready=ready)
+    except OSError as error:
+        raise InvalidInput(f"--health {address} cannot be listened on: {error.strerror}") from error
+    with probes:
+        say(f"probes on port {probes.port}")
+        yield
+
+
+async def serve_alone(name: str, serve: Service, settings: Settings, health: str | None) -> None:
+    """Run one service until a signal, with its probes. Raises ServerError when the server is unfit at the start."""
+    pulse, is_started = Pulse(settings.redis_url), anyio.Event()
+    with open_probes(health, live=lambda: pulse.is_live, ready=lambda: is_started.is_set() and pulse.is_ready):
+        async with anyio.create_task_group() as group:
+            group.start_soon(watch_signals, group.cancel_scope.cancel, group.cancel_scope.cancel)
+            if health is not None:
+                group.start_soon(pulse.beat)
+            await group.start(serve, settings)
+            is_started.set()
+            say(f"{name} started; Ctrl-C or SIGTERM ends it")

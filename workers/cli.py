@@ -1,0 +1,127 @@
+"""`sluice worker`: start workers, and see and drain those that run."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+import anyio
+from cyclopts import App, Parameter
+
+from dispatcher.cli.connecting import PoolOption, connected, service_settings
+from dispatcher.cli.output import TABLE, Column, Output, say, show, show_one
+from dispatcher.cli.serving import Health, open_probes, run_service, watch_signals
+from dispatcher.cli.values import optional_duration
+from dispatcher.models import WorkerInfo
+from dispatcher.settings import Settings
+
+from .service import make_worker
+from .worker import WorkerOptions, clean_host, run_worker
+
+app = App(name="worker", help="Workers execute runs of one pool.")
+
+Repeated = tuple[str, ...]
+_COLUMNS = (
+    Column("WORKER", lambda worker: worker.id),
+    Column("STATE", lambda worker: worker.state),
+    Column("RUNS", lambda worker: f"{worker.held}/{worker.capacity}"),
+    Column("TYPE", lambda worker: worker.type),
+    Column("TAKES", lambda worker: takes(worker.lane)),
+    Column("HOST", lambda worker: worker.host),
+    Column("PID", lambda worker: worker.pid),
+    Column("JOINED", lambda worker: worker.joined_at),
+    Column("LEASE ENDS", lambda worker: worker.lease_ends_at, wide=True),
+    Column("VERSION", lambda worker: worker.version, wide=True),
+    Column("HOLDS", lambda worker: worker.runs, wide=True),
+)
+
+
+def takes(lane: str) -> str:
+    """A worker's filter in words."""
+    queues, labels, only = lane.split("|")
+    words = [queues.replace(",", ", ") or "all queues"]
+    if labels:
+        words.append(f"{'only runs with' if only else 'also runs with'} labels {labels.replace(',', ', ')}")
+    return "; ".join(words)
+
+
+def _id(worker: WorkerInfo) -> str:
+    return worker.id
+
+
+@app.command
+def start(
+    *,
+    pool: PoolOption = None,
+    queue: Annotated[Repeated, Parameter(help="Take runs of this queue only; repeatable.")] = (),
+    match: Annotated[Repeated, Parameter(help="Take runs of queues with this prefix, `etl-*`; repeatable.")] = (),
+    label: Annotated[Repeated, Parameter(help="What this worker has, `word` or `k=v`; repeatable.")] = (),
+    only_labelled: Annotated[bool, Parameter(help="Refuse runs that want no label.")] = False,
+    type: Annotated[str | None, Parameter(help="Its type; a missing pool is created with it.")] = None,
+    limit: Annotated[int, Parameter(help="How many runs at once.")] = 100,
+    name: Annotated[str | None, Parameter(help="Its name for people; the host's when not given.")] = None,
+    lease: Annotated[str | None, Parameter(help="How long it may be silent before its runs are taken back.")] = None,
+    run_once: Annotated[bool, Parameter(help="Take what is there once, execute it, end.")] = False,
+    app: Annotated[str | None, Parameter(help="Functions, `package.module:attribute`, found from this folder.")] = None,
+    health: Health = None,
+) -> None:
+    """Run a worker. SIGTERM drains it: it takes no more and ends when its runs do; a second one hands them back."""
+    settings = service_settings()
+    options = WorkerOptions(
+        pool=pool or settings.pool,
+        queues=queue,
+        match=match,
+        labels=label,
+        only_labelled=only_labelled,
+        limit=limit,
+        name=name or clean_host(),
+        lease=optional_duration(lease) or settings.lease_seconds,
+        run_once=run_once,
+    )
+    run_service(settings, lambda: _work(settings, options, type, app, health))
+
+
+async def _work(settings: Settings, options: WorkerOptions, type: str | None, app: str | None, health: str | None) -> None:
+    drain, is_forced = anyio.Event(), anyio.Event()
+    async with await make_worker(settings.redis_url, options, type, app, Path.cwd()) as worker:
+        with open_probes(health, live=lambda: True, ready=lambda: worker.is_live):
+            async with anyio.create_task_group() as group:
+
+                def force() -> None:
+                    is_forced.set()
+                    group.cancel_scope.cancel()
+
+                group.start_soon(watch_signals, drain.set, force)
+                await run_worker(worker, drain)
+                group.cancel_scope.cancel()
+    say(f"{worker.executed} runs executed")
+    if is_forced.is_set():
+        os._exit(0)  # threads of runs that were handed back must not go on
+
+
+@app.command
+async def ls(*, pool: PoolOption = None, output: Output = TABLE) -> None:
+    """List the live workers of a pool."""
+    async with connected(pool) as client:
+        await client.pools.get(client.pool)
+        show(await client.workers.list(), _COLUMNS, output, _id)
+
+
+@app.command
+async def inspect(worker: str, /, *, pool: PoolOption = None, output: Output = TABLE) -> None:
+    """Show a worker and what it holds."""
+    async with connected(pool) as client:
+        show_one(await client.workers.get(worker), _COLUMNS, output, _id)
+
+
+@app.command
+async def drain(*workers: str, pool: PoolOption = None) -> None:
+    """Ask workers to take no more runs and end when theirs are over."""
+    async with connected(pool) as client:
+        await _drain(client, workers)
+
+
+async def _drain(client: Any, workers: Iterable[str]) -> None:
+    for worker in workers:
+        await client.workers.drain(worker)
+        say(f"worker {worker} takes no more runs and ends when its own are over")
