@@ -2,10 +2,7 @@
 
 from typing import NamedTuple
 
-from redis.exceptions import RedisError
-
 from .. import keys
-from .connection import BLOCK_MS
 from .link import Link, root_of
 
 
@@ -52,16 +49,8 @@ class CareStore:
         """Pools where something is due earlier than known, since `last` (pool -> entry, moved on). Blocks up to 2 s."""
         streams = {keys.bell(root_of(pool)): entry for pool, entry in last.items()}
         pools = dict(zip(streams, last, strict=True))
-        try:
-            reply = await self._link.blocking.xread(dict(streams), block=BLOCK_MS)
-        except (RedisError, OSError) as error:
-            raise self._link.error(error) from error
         rung: set[str] = set()
-        for name, entries in reply.items() if isinstance(reply, dict) else reply or ():
-            pool = pools[name.decode()]
-            entry = entries[-1]
-            while not isinstance(entry[0], bytes):
-                entry = entry[-1]
-            last[pool] = entry[0].decode()
-            rung.add(pool)
+        for name, entries in await self._link.read(streams):
+            last[pools[name]] = entries[-1][0].decode()
+            rung.add(pools[name])
         return rung

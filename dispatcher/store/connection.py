@@ -21,6 +21,7 @@ from ..errors import CredentialsRefused, ServerError, ServerUnfit, ServerUnreach
 
 BLOCK_MS = 2000
 CALL_SECONDS = 5
+READ_SECONDS = BLOCK_MS / 1000 + 3
 _LEAST_REDIS, _LEAST_VALKEY = (7, 0), (7, 2)
 
 
@@ -48,10 +49,9 @@ def _patient() -> AsyncRetry:
 
 
 def blocking(url: str) -> aredis.Redis:
-    """A client for reads that wait up to BLOCK_MS."""
-    timeout = BLOCK_MS / 1000 + 3
+    """A client for one reader that waits up to BLOCK_MS at a time; `Link.read` sets the timeout above it."""
     return aredis.Redis.from_url(
-        url, socket_timeout=timeout, socket_connect_timeout=3, retry=AsyncRetry(NoBackoff(), 0), max_connections=4
+        url, socket_timeout=None, socket_connect_timeout=3, retry=AsyncRetry(NoBackoff(), 0), single_connection_client=True
     )
 
 

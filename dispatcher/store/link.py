@@ -13,6 +13,7 @@ from . import connection
 if TYPE_CHECKING:
     import redis.asyncio as aredis
 
+Entry = tuple[bytes, dict[bytes, bytes]]
 root_of = lru_cache(maxsize=1024)(keys.root)
 
 
@@ -49,6 +50,19 @@ class Link:
         except (RedisError, OSError) as error:
             raise self.error(error) from error
 
+    async def read(self, streams: dict[str, str]) -> list[tuple[str, list[Entry]]]:
+        """Entries after those given (stream -> entry id), waiting up to BLOCK_MS for one; raises ServerError.
+
+        One reader at a time. A read that takes longer than it may is abandoned with its connection.
+        """
+        try:
+            async with asyncio.timeout(connection.READ_SECONDS):
+                reply: Any = await self.blocking.xread(dict(streams), block=connection.BLOCK_MS)
+        except (RedisError, OSError) as error:
+            raise self.error(error) from error
+        rows = reply.items() if isinstance(reply, dict) else reply or ()
+        return [(name.decode(), _entries(entries)) for name, entries in rows]
+
     def error(self, error: Exception) -> SluiceError:
         """A client's exception as ours."""
         return connection.server_error(self.url, error)
@@ -57,3 +71,10 @@ class Link:
         """Close all connections."""
         for client in (self.client, self.calls, self.turns, self.blocking):
             await client.aclose()
+
+
+def _entries(entries: Any) -> list[Entry]:
+    """XREAD's entries, whichever protocol: RESP3 wraps them once more."""
+    if entries and isinstance(entries[0], list) and entries[0] and isinstance(entries[0][0], tuple | list):
+        return [entry for chunk in entries for entry in chunk]
+    return list(entries)

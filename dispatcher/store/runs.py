@@ -11,7 +11,6 @@ from ..errors import InvalidInput, PoolNotFound, QueueDeleting, RunNotFound
 from ..ids import published_at_ms
 from ..models import Run, RunState
 from ..names import split_bucket
-from .connection import BLOCK_MS
 from .link import Link, root_of
 
 PUBLISH_AT_ONCE = 500
@@ -79,15 +78,10 @@ class RunStore:
         """Ends told to this client since `last` (pool -> entry, moved on here): pool, run id, end. Blocks up to 2 s."""
         streams = {keys.reply(root_of(pool), client): entry for pool, entry in last.items()}
         pools = dict(zip(streams, last, strict=True))
-        try:
-            reply = await self._link.blocking.xread(dict(streams), block=BLOCK_MS)
-        except (RedisError, OSError) as error:
-            raise self._link.error(error) from error
         found: list[tuple[str, str, End]] = []
-        rows = reply.items() if isinstance(reply, dict) else reply or ()
-        for name, entries in rows:
-            pool = pools[name.decode()]
-            for entry, fields in _entries(entries):
+        for name, entries in await self._link.read(streams):
+            pool = pools[name]
+            for entry, fields in entries:
                 last[pool] = entry.decode()
                 found.append((pool, fields[b"run"].decode(), End(fields[b"state"].decode(), fields[b"facts"])))
         return found
@@ -117,13 +111,6 @@ class RunStore:
         except (RedisError, OSError) as error:
             raise self._link.error(error) from error
         return result
-
-
-def _entries(entries: Any) -> list[tuple[bytes, dict[bytes, bytes]]]:
-    """XREAD's entries, whichever protocol: RESP3 wraps them once more."""
-    if entries and isinstance(entries[0], list) and entries[0] and isinstance(entries[0][0], tuple | list):
-        return [entry for chunk in entries for entry in chunk]
-    return list(entries)
 
 
 def _error_text(result: Any) -> str:

@@ -14,9 +14,7 @@ from ..codec import decode_record
 from ..errors import PoolNotFound, TooManyLanes, WorkerGone, WorkerNotFound, WorkerTypeMismatch
 from ..models import WorkerInfo
 from . import connection
-from .connection import BLOCK_MS
-from .link import Link, root_of
-from .runs import _entries
+from .link import Entry, Link, root_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -134,15 +132,8 @@ class WorkerStore:
     async def read_inbox(self, pool: str, worker: str, last: str) -> tuple[str, Letters]:
         """What came after entry `last`, and the new last entry. Blocks up to 2 s. Raises ServerError."""
         inbox = keys.inbox(root_of(pool), worker)
-        try:
-            reply = await self._link.blocking.xread({inbox: last}, block=BLOCK_MS)
-        except (RedisError, OSError) as error:
-            raise self._link.error(error) from error
         letters = Letters([], False, [])
-        if not reply:
-            return last, letters
-        entries = _entries(next(iter(reply.values())) if isinstance(reply, dict) else reply[0][1])
-        for entry, fields in entries:
+        for entry, fields in _only(await self._link.read({inbox: last})):
             last = entry.decode()
             letters = _read_letter(letters, fields)
         return last, letters
@@ -183,6 +174,10 @@ class WorkerStore:
             version=info.get("version", ""), joined_at=datetime.fromtimestamp(int(row[b"joined"]) / 1000, UTC),
             runs=tuple(run_id.decode() for run_id in held),
         )  # fmt: skip
+
+
+def _only(streams: list[tuple[str, list[Entry]]]) -> list[Entry]:
+    return streams[0][1] if streams else []
 
 
 def _read_letter(letters: Letters, fields: dict[bytes, bytes]) -> Letters:
