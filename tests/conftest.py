@@ -1,6 +1,6 @@
 """Fixtures for every test: real servers, children that end, one event loop backend."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -8,6 +8,8 @@ import pytest
 
 from tests.support.processes import Children
 from tests.support.servers import Kind, Server
+from tests.support.stack import Stack, running
+from tests.support.witness import Witness
 
 
 @pytest.fixture(scope="session")
@@ -60,3 +62,19 @@ def children(tmp_path: Path) -> Iterator[Children]:
     """Processes of this test; all of them have ended after it."""
     with Children(tmp_path) as started:
         yield started
+
+
+@pytest.fixture
+async def stack(redis_url: str) -> AsyncIterator[Stack]:
+    """Sluice on an empty server, with a pool `default`."""
+    async with running(redis_url) as started:
+        yield started
+
+
+@pytest.fixture
+def witness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Witness:
+    """Where runs of this process and of its children write down that they began and ended."""
+    witness = Witness(tmp_path / "witness.txt")
+    for name, value in witness.environment.items():
+        monkeypatch.setenv(name, value)
+    return witness

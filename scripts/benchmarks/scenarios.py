@@ -9,6 +9,7 @@ from benchmarks.machine import Process, wait_for
 
 SAMPLES = 300
 _IDLE_SECONDS = 4.0
+_LATE_CLIENTS = 12  # connections that services open once there is a pool; their buffers are small beside the runs
 
 
 def drain(context: Context) -> Result:
@@ -51,11 +52,20 @@ def chain(context: Context) -> Result:
 
 
 def many_queues(context: Context) -> Result:
-    """Spread a chain over few or many queues, each with a key; all but one are parked or wait for the slot."""
+    """Spread a chain over few or many queues, each with a key; all wait for the pool's one slot."""
+    return _spread(context, "")
+
+
+def parked(context: Context) -> Result:
+    """Spread a chain over few or many buckets of one queue that share a key of limit 1: all but one are parked."""
+    return _spread(context, "parked")
+
+
+def _spread(context: Context, mode: str) -> Result:
     result: Result = {}
     for queues in (10, 1_000 if context.setting.quick else 10_000):
         with context.again() as fresh:
-            figures = _chain(fresh, runs=max(queues, 1_000), queues=queues, measured=1_000)
+            figures = _chain(fresh, runs=max(queues, 1_000), queues=queues, measured=1_000, mode=mode)
         result |= {f"{name}@{queues}": value for name, value in figures.items()}
     return result
 
@@ -73,7 +83,7 @@ def backlog(context: Context) -> Result:
 def memory(context: Context) -> Result:
     """Weigh the server's memory: bytes for each queued run with 100 bytes of payload, and for each finished one."""
     runs = context.scale(20_000)
-    before, clients = _used(context, 1_000), int(context.server.info()["connected_clients"])
+    before, clients = _used(context, 1_000), int(context.server.info()["connected_clients"]) + _LATE_CLIENTS
     context.start("fill", runs=runs, padding=100).result()
     queued = _used(context, clients)
     worker = context.start("worker")
@@ -91,6 +101,7 @@ SCENARIOS: dict[str, Callable[[Context], Result]] = {
     "due": due,
     "chain": chain,
     "many-queues": many_queues,
+    "parked": parked,
     "backlog": backlog,
     "memory": memory,
 }
@@ -110,8 +121,8 @@ def _drain(context: Context, *, runs: int, workers: int, measured: int | None = 
     return {"runs_per_s": (len(times) - 1) / (times[-1] - times[0]) * 1e9, **costs}
 
 
-def _chain(context: Context, *, runs: int, queues: int = 1, measured: int | None = None) -> Result:
-    context.start("fill", runs=runs, limit=1, queues=queues).result()
+def _chain(context: Context, *, runs: int, queues: int = 1, measured: int | None = None, mode: str = "") -> Result:
+    context.start("fill", runs=runs, limit=1, queues=queues, mode=mode).result()
     worker = context.start("worker")
     context.wait_recorded(measured or runs, [worker])
     _end([worker])

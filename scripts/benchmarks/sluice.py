@@ -22,17 +22,19 @@ _FILL = 10_000
 
 
 def _options(options: Options, number: int) -> RunOptions | None:
-    """With many queues each run has a key of its own and one they all share, whose limit parks all but one bucket."""
+    """With many queues each has a key of its own. Parked: one queue, as many buckets, which share a key of limit 1."""
     if options.queues == 1:
         return None
-    queue = number % options.queues
-    return {"queue": f"q{queue}", "keys": [f"tenant:{queue}", "shared:all"]}
+    which = number % options.queues
+    if options.mode == "parked":
+        return {"keys": [f"tenant:{which}", "shared:all"]}
+    return {"queue": f"q{which}", "keys": [f"tenant:{which}"]}
 
 
 async def _prepare(client: Client, options: Options) -> None:
-    chain = options.limit if options.queues == 1 else 0
-    await client.pools.create(_POOL, limit=chain or _LIMIT, if_missing=True)
-    if options.limit and options.queues > 1:
+    parked = options.mode == "parked"
+    await client.pools.create(_POOL, limit=_LIMIT if parked else options.limit or _LIMIT, if_missing=True)
+    if parked:
         await client.limits.set("shared:all", options.limit)
 
 
