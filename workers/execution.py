@@ -34,8 +34,10 @@ class Execution:
                 outcome = await self._kind.watch(run, "")
             else:
                 outcome = await self._started(run, held)
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as error:
             outcome = _CANCELLED if held.cancel_asked else _RETURNED
+            if not held.cancel_asked and not held.stopped:  # the user's code raised it
+                outcome = Outcome("failed", "raised", error_result(error))
         except Exception as error:  # a worker type may raise anything; the run must not be left without an end
             _log.exception("run.crashed", run_id=held.run.id)
             outcome = Outcome("crashed", "infrastructure", error_result(error))

@@ -72,7 +72,7 @@ class FunctionWorker(WorkerType):
                 result = await handler.function(*args, **kwargs)
             else:
                 result = await self._call(handler, args, kwargs)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if limit and limit.expired():
                 return failure(retry, run.attempt, "timed_out", f"ran longer than its timeout of {timeout:g} s")
             return failure(retry, run.attempt, "raised", error)

@@ -17,6 +17,7 @@ class Held:
     task: "asyncio.Task[None] | None" = None
     infrastructure: str = ""
     cancel_asked: bool = False
+    stopped: bool = False
     ended: bool = False
 
 

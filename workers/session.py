@@ -46,6 +46,7 @@ class Session:
         self._draining = run_once
         self._once = run_once
         self._gone = False
+        self._failure: BaseException | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
         self._tally = Tally()
@@ -64,14 +65,20 @@ class Session:
         beats.start()
         _log.info("worker.joined", worker=self.name, pool=self._pool, lane=self._joining.lane)
         helpers = [self._loop.create_task(self._read_inbox()), self._loop.create_task(self._watch_lease())]
+        for helper in helpers:
+            helper.add_done_callback(self._helper_ended)
         try:
             await self._converse()
         finally:
+            self._stop_running()
             for task in [*helpers, *self._tasks]:
                 task.cancel()
             await asyncio.gather(*helpers, *self._tasks, return_exceptions=True)
             await asyncio.to_thread(beats.stop)
-        await self._store.workers.leave(self._pool, self.name)
+        try:
+            await self._store.workers.leave(self._pool, self.name)
+        except ServerError as error:
+            _log.warning("worker.unheard", worker=self.name, error=str(error), next="its lease will end")
         _log.info("worker.left", worker=self.name, pool=self._pool, runs=self.executed)
 
     def drain(self) -> None:
@@ -82,10 +89,23 @@ class Session:
     def hand_back(self) -> None:
         """Stop what is running and hand it back, uncharged."""
         self._draining = True
-        for held in list(self.holding.runs.values()):
-            if held.task and not held.ended:
-                held.task.cancel()
+        self._stop_running()
         self._want_turn()
+
+    def _stop_running(self) -> int:
+        """Cancel what runs, to be handed back; how many."""
+        running = [held for held in self.holding.runs.values() if held.task and not held.ended]
+        for held in running:
+            held.stopped = True
+            if held.task:
+                held.task.cancel()
+        return len(running)
+
+    def _helper_ended(self, helper: "asyncio.Task[None]") -> None:
+        """A helper only ends by being cancelled; if it failed, the worker would be deaf: it fails too."""
+        if not helper.cancelled() and helper.exception():
+            self._failure = helper.exception()
+            self._wake.set()
 
     # The conversation ------------------------------------------------------------------------------------------------
 
@@ -94,6 +114,8 @@ class Session:
         once_offered = False
         while not self._gone:
             await self._until_turn()
+            if self._failure:
+                raise self._failure
             if self._gone:
                 break
             ends, self._ends = self._ends, []
@@ -216,12 +238,8 @@ class Session:
             await asyncio.sleep(max(left, 0.01))
 
     def _distrust(self) -> None:
-        running = [held for held in self.holding.runs.values() if held.task and not held.ended]
-        if running:
-            _log.error("lease.distrusted", worker=self.name, runs=len(running))
-        for held in running:
-            if held.task:
-                held.task.cancel()
+        if stopped := self._stop_running():
+            _log.error("lease.distrusted", worker=self.name, runs=stopped)
 
     def _heard(self, beat: Beat) -> None:
         """From the heartbeat thread."""

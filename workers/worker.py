@@ -9,7 +9,7 @@ from typing import Self
 import anyio
 
 from dispatcher.clock import Clock, SystemClock
-from dispatcher.errors import InvalidInput, WorkerGone
+from dispatcher.errors import InvalidInput, ServerError, WorkerGone
 from dispatcher.log import get_logger
 from dispatcher.names import check_name, lane_name
 from dispatcher.store import Joining, Store
@@ -83,18 +83,24 @@ class Worker:
 
     async def run(self) -> None:
         """Work until drained or stopped. Raises PoolNotFound, WorkerTypeMismatch, TooManyLanes, ServerError at the start."""
+        joined, delay = False, 0.1
         while not self._stopping:
-            self._session = Session(
+            self._session = session = Session(
                 self._store, self.options.pool, self._joining(), self._kind, self._clock, run_once=self.options.run_once
             )
             try:
-                await self._session.run()
+                return await session.run()
             except WorkerGone as error:
                 _log.warning("worker.gone", worker=error.worker, next="join again under a new id")
-                continue
+                joined, delay = True, 0.1
+            except ServerError as error:
+                if not joined:
+                    raise
+                _log.warning("server.away", worker=session.name, error=str(error), retry_in=delay)
+                await self._clock.sleep(delay)
+                delay = min(1.0, 2 * delay)
             finally:
-                self.executed += self._session.executed
-            return
+                self.executed += session.executed
 
     def drain(self) -> None:
         """Take no more runs; `run` returns when those in hand are over."""
