@@ -29,9 +29,8 @@ LEASE = 2.0
 class Stack:
     """A client and a pool `default` on a server. What it starts in this loop ends with it."""
 
-    def __init__(self, url: str, group: TaskGroup) -> None:
-        self.url, self._group = url, group
-        self.client = Client(url)
+    def __init__(self, url: str, client: Client, group: TaskGroup) -> None:
+        self.url, self.client, self._group = url, client, group
 
     async def serve(self, service: Callable[..., Awaitable[None]], **settings: Any) -> anyio.CancelScope:
         """Start a service; cancelling the scope that is returned ends it."""
@@ -110,9 +109,8 @@ class Stack:
 @contextlib.asynccontextmanager
 async def running(url: str) -> AsyncIterator[Stack]:
     """A stack with an empty pool `default` of functions."""
-    async with anyio.create_task_group() as group:
-        stack = Stack(url, group)
-        async with stack.client as client:
-            await client.pools.create("default", if_missing=True)
-            yield stack
+    async with Client(url) as client:
+        await client.pools.create("default", if_missing=True)
+        async with anyio.create_task_group() as group:
+            yield Stack(url, client, group)
             group.cancel_scope.cancel()
