@@ -10,7 +10,7 @@ from .errors import InvalidInput
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,62}(?:=[A-Za-z0-9._/-]{1,63})?\Z")
-KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}:[^\x00-\x20|\x7f-\x9f]+\Z")
+KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}:[^\x00-\x20|\x7f-\x9f\ud800-\udfff]+\Z")
 KEYS_AT_MOST = 4
 KEY_BYTES = 200
 LABELS_AT_MOST = 16
@@ -59,12 +59,13 @@ def check_priority(priority: int) -> int:
 
 def check_labels(labels: Iterable[str]) -> tuple[str, ...]:
     """Return labels sorted and without doubles; each is `word` or `k=v`."""
-    found = tuple(sorted(set(labels)))
-    for label in found:
+    given = list(labels)
+    for label in given:
         if not isinstance(label, str) or not LABEL.match(label):
             raise InvalidInput(
                 f"{label!r} is no label: `word` or `key=value` of letters, digits, `.`, `_`, `/` and `-`"
             )
+    found = tuple(sorted(set(given)))
     if len(found) > LABELS_AT_MOST:
         raise InvalidInput(f"{len(found)} labels, {LABELS_AT_MOST} are allowed")
     return found

@@ -81,7 +81,9 @@ def start(
     run_service(settings, lambda: _work(settings, options, type, app, health))
 
 
-async def _work(settings: Settings, options: WorkerOptions, type: str | None, app: str | None, health: str | None) -> None:
+async def _work(
+    settings: Settings, options: WorkerOptions, type: str | None, app: str | None, health: str | None
+) -> None:
     drain, is_forced = anyio.Event(), anyio.Event()
     async with await make_worker(settings.redis_url, options, type, app, Path.cwd()) as worker:
         with open_probes(health, live=lambda: True, ready=lambda: worker.is_live):

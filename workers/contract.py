@@ -16,6 +16,7 @@ If the process dies between any two of these, the lease ends, the run is reclaim
 and a new claim token. Everything here may therefore happen twice for one run id, never for one claim.
 """
 
+import builtins
 from abc import ABC, abstractmethod
 from typing import ClassVar, NamedTuple, Self
 
@@ -26,8 +27,10 @@ from dispatcher.store import HandOff
 
 
 class Outcome(NamedTuple):
-    """How a claim ends. `outcome` completed | failed | cancelled | crashed with a reason, retry with a delay in ms,
-    return (unstarted: handed back, nothing charged) or lost (its process died: one crash charged).
+    """How a claim ends.
+
+    `outcome` is completed | failed | cancelled | crashed with a reason, retry with a delay in ms, return (unstarted:
+    handed back, nothing charged) or lost (its process died: one crash charged).
     """
 
     outcome: str
@@ -36,7 +39,7 @@ class Outcome(NamedTuple):
 
 
 class Configuration(BaseModel, extra="forbid"):
-    """What a pool of this type may set for each run; a type subclasses it, and its JSON schema is the base job template."""
+    """What a pool of this type may set for each run; a type subclasses it, its schema is the base job template."""
 
 
 class WorkerType(ABC):
@@ -45,7 +48,7 @@ class WorkerType(ABC):
     type: ClassVar[str]
     auto_start: ClassVar[bool] = False
     """Admitted is running: there is nothing to prepare, `start` is not called."""
-    configuration: ClassVar[type[Configuration]] = Configuration
+    configuration: "ClassVar[builtins.type[Configuration]]" = Configuration
 
     @classmethod
     def for_app(cls, app: str | None, app_dir: str) -> Self:
@@ -54,10 +57,10 @@ class WorkerType(ABC):
             raise InvalidInput(f"{cls.type} workers execute no Python application: leave --app out")
         return cls()
 
-    async def open(self) -> None:
+    async def open(self) -> None:  # noqa: B027 - many types need none
         """Make ready; raise where this type cannot work here. Called once before the first run."""
 
-    async def close(self) -> None:
+    async def close(self) -> None:  # noqa: B027 - see open
         """Release what `open` took."""
 
     async def start(self, run: HandOff) -> str:
@@ -68,9 +71,9 @@ class WorkerType(ABC):
     async def watch(self, run: HandOff, infrastructure: str) -> Outcome:
         """Wait for the run's end."""
 
-    async def stop(self, run: HandOff, infrastructure: str, grace: float) -> None:
+    async def stop(self, run: HandOff, infrastructure: str, grace: float) -> None:  # noqa: B027 - see its docstring
         """Make certain that nothing of the run goes on. In-process types need none: `watch` is cancelled."""
 
-    async def adopt(self, run: HandOff, infrastructure: str) -> bool:
+    async def adopt(self, run: HandOff, infrastructure: str) -> bool:  # noqa: ARG002 - by default nothing is found
         """Whether the run's infrastructure, started by another worker, is here to be watched."""
         return False

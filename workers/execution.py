@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import NamedTuple
 
+from dispatcher.clock import Clock
 from dispatcher.errors import ServerError, WorkerGone
 from dispatcher.log import get_logger
 from dispatcher.store import HandOff, Store
@@ -17,14 +19,21 @@ _RETURNED = Outcome("return")
 _log = get_logger("worker")
 
 
+class Place(NamedTuple):
+    """Where a claim is executed."""
+
+    pool: str
+    worker: str
+
+
 class Execution:
     """Executes runs of one worker type. `ended` is called once for each claim, on the loop."""
 
     def __init__(
-        self, store: Store, pool: str, worker: str, kind: WorkerType, ended: Callable[[Held, Outcome], None]
+        self, store: Store, place: Place, kind: WorkerType, clock: Clock, ended: Callable[[Held, Outcome], None]
     ) -> None:
-        self._store, self._pool, self._worker = store, pool, worker
-        self._kind, self._ended = kind, ended
+        self._store, self._pool, self._worker = store, place.pool, place.worker
+        self._kind, self._clock, self._ended = kind, clock, ended
 
     async def execute(self, held: Held) -> None:
         """Run it to its end; the task of this call is what a cancel order cancels."""
@@ -38,7 +47,7 @@ class Execution:
             outcome = _CANCELLED if held.cancel_asked else _RETURNED
             if not held.cancel_asked and not held.stopped:  # the user's code raised it
                 outcome = Outcome("failed", "raised", error_result(error))
-        except Exception as error:  # a worker type may raise anything; the run must not be left without an end
+        except Exception as error:  # noqa: BLE001 - a type may raise anything; no run is left without an end
             _log.exception("run.crashed", run_id=held.run.id)
             outcome = Outcome("crashed", "infrastructure", error_result(error))
         self._ended(held, outcome)
@@ -65,4 +74,4 @@ class Execution:
             try:
                 return run._replace(spec=await self._store.workers.spec(self._pool, run.id))
             except ServerError:
-                await asyncio.sleep(0.2)
+                await self._clock.sleep(0.2)

@@ -21,7 +21,7 @@ _DONE_NONE = Outcome("completed", "", _NONE)
 
 
 class FunctionWorker(WorkerType):
-    """Executes registered functions. A run that was lost before is executed in a child process, where only it can die."""
+    """Executes registered functions. A run that was lost before gets a child process, where only it can die."""
 
     type = "function"
     auto_start = True
@@ -38,7 +38,7 @@ class FunctionWorker(WorkerType):
             raise InvalidInput("a function worker needs --app package.module:attribute, e.g. --app tasks:functions")
         return cls(load_functions(app, app_dir), Isolation(app, app_dir))
 
-    async def watch(self, run: HandOff, infrastructure: str) -> Outcome:
+    async def watch(self, run: HandOff, infrastructure: str) -> Outcome:  # noqa: ARG002 - there is none
         """Call the function and say how it ended; raises CancelledError when it was cancelled."""
         try:
             row = codec.unpack(run.spec)
@@ -72,7 +72,7 @@ class FunctionWorker(WorkerType):
                 result = await handler.function(*args, **kwargs)
             else:
                 result = await self._call(handler, args, kwargs)
-        except (Exception, SystemExit) as error:
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's code may raise anything
             if limit and limit.expired():
                 return failure(retry, run.attempt, "timed_out", f"ran longer than its timeout of {timeout:g} s")
             return failure(retry, run.attempt, "raised", error)

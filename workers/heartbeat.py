@@ -24,6 +24,7 @@ class HeartbeatThread:
         beats: Heartbeats,
         lease: Lease,
         holding: Holding,
+        *,
         show: Callable[[], dict[str, Any]],
         heard: Callable[[Beat], None],
         gone: Callable[[], None],

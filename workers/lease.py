@@ -1,4 +1,4 @@
-"""A worker's own view of its lease: counted on its own clock from before it asked, so it ends earlier than the server's."""
+"""A worker's own view of its lease: counted on its clock from before it asked, so it ends before the server's."""
 
 from dispatcher.clock import Clock
 

@@ -13,7 +13,7 @@ _MESSAGE, _TRACE = 2_000, 8_000
 
 
 def retry_delay_ms(policy: RetryPolicy, attempt: int, share: float) -> int:
-    """The delay after attempt `attempt` (from 1): delay * factor^(attempt - 1), at most max_delay, less up to `jitter` of it.
+    """The delay after attempt `attempt` (from 1): delay * factor^(attempt - 1), at most max_delay, less jitter.
 
     `share` in [0, 1) is the random part. Jitter only shortens, so max_delay holds.
     """

@@ -16,7 +16,7 @@ from dispatcher.metrics import FENCING_REJECTIONS, REDIS_RECONNECTS, WORKER_TURN
 from dispatcher.store import Beat, HandOff, Heartbeats, Joining, Store, Turn
 
 from .contract import Outcome, WorkerType
-from .execution import Execution
+from .execution import Execution, Place
 from .heartbeat import HeartbeatThread
 from .holding import END_WIDTH, Ends, Held, Holding
 from .lease import Lease
@@ -39,7 +39,7 @@ class Session:
         self._clock = clock
         self.lease = Lease(joining.lease_ms / 1000, clock)
         self.holding = Holding()
-        self._execution = Execution(store, pool, joining.name, kind, self._run_ended)
+        self._execution = Execution(store, Place(pool, joining.name), kind, clock, self._run_ended)
         self._ends: Ends = []
         self._wake = asyncio.Event()
         self._turn_wanted = True
@@ -60,7 +60,7 @@ class Session:
         self.lease.renewed(asked)
         beats = HeartbeatThread(
             Heartbeats(self._store.link.url, self._pool, self.name, self.lease.seconds),
-            self.lease, self.holding, self._show, self._heard, self._lost,
+            self.lease, self.holding, show=self._show, heard=self._heard, gone=self._lost,
         )  # fmt: skip
         beats.start()
         _log.info("worker.joined", worker=self.name, pool=self._pool, lane=self._joining.lane)
@@ -140,18 +140,18 @@ class Session:
         raise WorkerGone(self.name)
 
     async def _until_turn(self) -> None:
-        """Until something is to be said. Ends of the same moment go together; while others run, of the same millisecond."""
+        """Until there is something to say. Ends of one moment go together; while others run, those of a millisecond."""
         if self._ends or self._turn_wanted:
             return
         await self._wake.wait()
-        await asyncio.sleep(0)
+        await self._clock.sleep(0)
         if 0 < len(self._ends) < ENDS_AT_ONCE * END_WIDTH and self.holding.running():
-            await asyncio.sleep(GATHER_SECONDS)
+            await self._clock.sleep(GATHER_SECONDS)
 
     async def _wait_for_server(self, error: ServerError, delay: float) -> float:
         _log.warning("server.away", worker=self.name, error=str(error), retry_in=delay)
         REDIS_RECONNECTS.labels(component="worker").inc()
-        await asyncio.sleep(delay)
+        await self._clock.sleep(delay)
         self._turn_wanted = True
         return min(1.0, delay * 2)
 
@@ -185,13 +185,13 @@ class Session:
             try:
                 last, letters = await self._store.workers.read_inbox(self._pool, self.name, last)
             except ServerError:
-                await asyncio.sleep(0.2)
+                await self._clock.sleep(0.2)
                 continue
             if letters.runs:
                 for run in letters.runs:
                     self._receive(run)
                 self._loop.call_later(RELIST_SECONDS, self._want_turn)
-                await asyncio.sleep(0)  # noqa: TID251 - the runs begin before the next read is sent: 0.1 ms sooner
+                await self._clock.sleep(0)  # the runs begin before the next read is sent: 0.1 ms sooner
             elif not letters.orders and not letters.drain:
                 self._want_turn()  # an empty read: what a lost push or bell left behind comes with this turn
             self._obey(letters.orders, drain=letters.drain)
@@ -236,7 +236,7 @@ class Session:
             if left <= 0:
                 self._distrust()
                 left = self.lease.seconds / 10
-            await asyncio.sleep(max(left, 0.01))
+            await self._clock.sleep(max(left, 0.01))
 
     def _distrust(self) -> None:
         if stopped := self._stop_running():

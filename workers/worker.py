@@ -82,14 +82,14 @@ class Worker:
         await self._store.link.close()
 
     async def run(self) -> None:
-        """Work until drained or stopped. Raises PoolNotFound, WorkerTypeMismatch, TooManyLanes, ServerError at the start."""
+        """Work until drained or stopped. At the start: PoolNotFound, WorkerTypeMismatch, TooManyLanes, ServerError."""
         joined, delay = False, 0.1
         while not self._stopping:
             self._session = session = Session(
                 self._store, self.options.pool, self._joining(), self._kind, self._clock, run_once=self.options.run_once
             )
             try:
-                return await session.run()
+                await session.run()
             except WorkerGone as error:
                 _log.warning("worker.gone", worker=error.worker, next="join again under a new id")
                 joined, delay = True, 0.1
@@ -99,6 +99,8 @@ class Worker:
                 _log.warning("server.away", worker=session.name, error=str(error), retry_in=delay)
                 await self._clock.sleep(delay)
                 delay = min(1.0, 2 * delay)
+            else:
+                return
             finally:
                 self.executed += session.executed
 

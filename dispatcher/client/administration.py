@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 from typing import Any
 
-from ..errors import PoolNotFound, WorkerNotFound
+from ..errors import InvalidInput, PoolNotFound, WorkerNotFound
 from ..models import TERMINAL, KeyLimit, RunState, Slot, WorkerInfo, WorkPool, WorkQueue
 from ..store import Store
 
@@ -118,7 +118,9 @@ class Limits:
         self._store, self._pool = store.limits, pool
 
     async def set(self, key: str, limit: int, *, pool: str | None = None) -> None:
-        """Set a limit."""
+        """Set a limit. Raises InvalidInput, PoolNotFound."""
+        if limit is None:
+            raise InvalidInput(f"no limit for {key!r}: `clear` removes one")
         await self._store.set(pool or self._pool, key, limit)
 
     async def clear(self, key: str, *, pool: str | None = None) -> None:

@@ -135,13 +135,15 @@ class Client:
 
     async def cancel(self, *runs: Published | str, pool: str | None = None) -> list[str]:
         """Cancel runs: 'cancelled', 'cancelling' (its worker is asked), 'already' (over) or 'missing' for each."""
-        statuses: list[str] = []
         targets = [self._which(run, pool) for run in runs]
-        for start in range(0, len(targets), 64):
-            part = targets[start : start + 64]
-            for target in dict.fromkeys(name for _, name in part):
-                statuses += await self._store.runs.cancel(target, [run_id for run_id, name in part if name == target])
-        return statuses
+        statuses: dict[tuple[str, str], str] = {}
+        for name in dict.fromkeys(name for _, name in targets):
+            ids = list(dict.fromkeys(run_id for run_id, of in targets if of == name))
+            for start in range(0, len(ids), 64):
+                part = ids[start : start + 64]
+                found = await self._store.runs.cancel(name, part)
+                statuses |= zip(((run_id, name) for run_id in part), found, strict=True)
+        return [statuses[target] for target in targets]
 
     async def list(
         self,

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
+from ..errors import Conflict
+
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
@@ -12,7 +14,7 @@ class Coalescer(Generic[Item, Answer]):
     """Gathers items and sends them in batches of at most `most`, one batch under way at a time.
 
     A lone caller sends its own item at once, without a task in between; whoever comes meanwhile goes in the next batch.
-    An exception of a batch reaches each of its callers.
+    An exception of a batch reaches each of its callers. A Conflict is one caller's: then each item is sent by itself.
     """
 
     def __init__(self, send: Callable[[Sequence[Item]], Awaitable[Sequence[Answer]]], most: int) -> None:
@@ -51,6 +53,8 @@ class Coalescer(Generic[Item, Answer]):
     async def _flush(self, batch: list[tuple[Item, asyncio.Future[Answer]]]) -> None:
         try:
             answers = await self._send([item for item, _ in batch])
+        except Conflict as error:
+            await self._flush_singly(batch, error)
         except BaseException as error:
             for _, future in batch:
                 if not future.done():
@@ -63,6 +67,19 @@ class Coalescer(Generic[Item, Answer]):
                     future.set_result(answer)
         finally:
             self._next()
+
+    async def _flush_singly(self, batch: list[tuple[Item, asyncio.Future[Answer]]], error: Conflict) -> None:
+        for item, future in batch:
+            try:
+                if len(batch) == 1:
+                    raise error
+                (answer,) = await self._send((item,))
+            except Exception as refusal:
+                if not future.done():
+                    future.set_exception(refusal)
+            else:
+                if not future.done():
+                    future.set_result(answer)
 
     async def close(self) -> None:
         """Wait for what is under way."""

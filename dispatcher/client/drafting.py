@@ -1,6 +1,7 @@
 """From what a caller says to what the publish script takes: checked, encoded, named. Nothing here talks to Redis."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -16,7 +17,7 @@ from ..store import WireRun
 
 Seconds = float | timedelta
 _DAY = timedelta(days=1)
-_LONGEST_KEY = 200
+_LONGEST_TEXT = 200
 _ID = frozenset("0123456789abcdefghijklmnopqrstuvwxyz-")
 
 
@@ -54,6 +55,24 @@ def checked_bucket(queue: str, labels: tuple[str, ...], keys: tuple[str, ...]) -
     return bucket_name(check_name("queue", queue), check_labels(labels), check_keys(keys))
 
 
+def _text(what: str, value: str) -> str:
+    """Short text that can be written, or InvalidInput."""
+    if not isinstance(value, str) or len(value.encode(errors="replace")) > _LONGEST_TEXT or not _is_encodable(value):
+        raise InvalidInput(f"{str(value)[:_LONGEST_TEXT]!r} is no {what}: text of {_LONGEST_TEXT} bytes at most")
+    return value
+
+
+def _is_encodable(text: str) -> bool:
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
+def _words(what: str, given: Iterable[str]) -> tuple[str, ...]:
+    """Several words; one text is refused, it would be taken for its letters."""
+    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
+        raise InvalidInput(f"{given!r} are no {what}: give a list of them")
+    return tuple(given)
+
+
 def _seconds(what: str, value: Seconds) -> float:
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
     if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not 0 <= seconds < 10**10:
@@ -87,9 +106,16 @@ def _deadline(options: RunOptions, clock: Clock) -> int:
 
 def _retry(options: RunOptions) -> RetryPolicy:
     policy = options.get("retry") or RetryPolicy()
+    if not isinstance(policy, RetryPolicy):
+        raise InvalidInput(f"{policy!r} is no RetryPolicy: `retries=3` is the short form")
     policy = replace(policy, retries=options["retries"]) if "retries" in options else policy
-    numbers = (policy.delay, policy.factor, policy.max_delay, policy.jitter)
-    if not isinstance(policy.retries, int) or not 0 <= policy.retries <= 1000 or min(numbers) < 0 or policy.jitter > 1:
+    numbers = (policy.retries, policy.delay, policy.factor, policy.max_delay, policy.jitter)
+    if (
+        not isinstance(policy.retries, int)
+        or not all(isinstance(number, int | float) and math.isfinite(number) and number >= 0 for number in numbers)
+        or policy.retries > 1000
+        or policy.jitter > 1
+    ):
         raise InvalidInput(f"{policy!r} is no retry policy: 0 to 1000 retries, no negative number, jitter up to 1")
     return policy
 
@@ -103,9 +129,7 @@ def _run_id(given: str | None) -> str:
 
 
 def _extra(options: RunOptions, at: int, deadline: int) -> bytes:
-    key = options.get("idempotency_key") or ""
-    if len(key.encode()) > _LONGEST_KEY:
-        raise InvalidInput(f"an idempotency key has {_LONGEST_KEY} bytes at most")
+    key = _text("idempotency key", options.get("idempotency_key") or "")
     ttl = round(1000 * _seconds("time to live", options.get("idempotency_ttl", _DAY)))
     if key and ttl < 1:
         raise InvalidInput("an idempotency key needs a time to live above 0")
@@ -118,22 +142,26 @@ def draft(
     """A run as the script takes it. Raises InvalidInput, PayloadTooLarge."""
     if not isinstance(function, str) or not 0 < len(function) <= 200:
         raise InvalidInput(f"{function!r} is no function name: text of 1 to 200 characters")
+    if parameters is not None and not isinstance(parameters, Mapping):
+        raise InvalidInput(f"{type(parameters).__name__} parameters: a mapping of names to values is wanted")
     given = dict(parameters or {})
     unknown = options.keys() - RunOptions.__annotations__.keys()
     if unknown:
         raise InvalidInput(f"unknown option {min(unknown)!r}: one of {', '.join(RunOptions.__annotations__)}")
-    bucket = checked_bucket(
-        options.get("queue", "default"), tuple(options.get("labels", ())), tuple(options.get("keys", ()))
-    )
+    labels, keys = _words("labels", options.get("labels", ())), _words("keys", options.get("keys", ()))
+    try:
+        bucket = checked_bucket(options.get("queue", "default"), labels, keys)
+    except TypeError as error:  # not hashable
+        raise InvalidInput(f"queue, labels and keys are text: {error}") from error
     if not options.keys() - {"queue", "labels", "keys"}:
         return WireRun(new_run_id(), bucket, b"", codec.encode_plain_spec(function, given, limit))
     at, deadline = _start(options, clock), _deadline(options, clock)
-    timeout = options.get("timeout")
+    timeout, name = options.get("timeout"), options.get("name")
     spec = RunSpec(
         function=function,
         parameters=given,
-        name=options.get("name"),
-        tags=tuple(options.get("tags", ())),
+        name=None if name is None else _text("name", name),
+        tags=tuple(_text("tag", tag) for tag in _words("tags", options.get("tags", ()))),
         retry=_retry(options),
         timeout=None if timeout is None else _seconds("timeout", timeout),
         at=at or None,

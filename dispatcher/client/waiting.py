@@ -22,14 +22,15 @@ class Waiter:
         self._store = store
         self.client = f"c{os.urandom(8).hex()}"
         self._last: dict[str, str] = {}
-        self._ends: dict[tuple[str, str], asyncio.Future[End]] = {}
+        self._ends: dict[tuple[str, str], set[asyncio.Future[End]]] = {}
         self._askers: dict[str, Coalescer[str, End | None]] = {}
         self._reader: asyncio.Task[None] | None = None
 
     async def end(self, pool: str, run_id: str) -> End:
         """How the run ended, once it has. Raises RunNotFound; ServerError while the server is away at the first ask."""
         key = (pool, run_id)
-        future = self._ends.setdefault(key, asyncio.get_running_loop().create_future())
+        future: asyncio.Future[End] = asyncio.get_running_loop().create_future()
+        self._ends.setdefault(key, set()).add(future)
         try:
             found = await self._asker(pool)(run_id)
             while found is None:
@@ -38,7 +39,9 @@ class Waiter:
                 if found and not found.facts and found.state != MISSING:
                     found = await self._asker(pool)(run_id)
         finally:
-            self._ends.pop(key, None)
+            self._ends[key].discard(future)
+            if not self._ends[key]:
+                del self._ends[key]
         if found.state == MISSING:
             raise RunNotFound(run_id)
         return found
@@ -76,9 +79,9 @@ class Waiter:
                 await asyncio.sleep(0.5)
                 continue
             for pool, run_id, end in told:
-                future = self._ends.get((pool, run_id))
-                if future and not future.done():
-                    future.set_result(end)
+                for future in self._ends.get((pool, run_id), ()):
+                    if not future.done():
+                        future.set_result(end)
 
     async def close(self) -> None:
         """Stop reading; who still waits goes on asking in vain, so close last."""

@@ -4,6 +4,7 @@ import asyncio
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import anyio
 from redis.exceptions import RedisError
 
 from .. import keys, scripts
@@ -68,9 +69,10 @@ class Link:
         return connection.server_error(self.url, error)
 
     async def close(self) -> None:
-        """Close all connections."""
-        for client in (self.client, self.calls, self.turns, self.blocking):
-            await client.aclose()
+        """Close all connections, also when the caller is being cancelled."""
+        with anyio.CancelScope(shield=True):
+            for client in (self.client, self.calls, self.turns, self.blocking):
+                await client.aclose()
 
 
 def _entries(entries: Any) -> list[Entry]:

@@ -30,6 +30,22 @@ def _flat(fields: dict[str, Any]) -> list[str]:
     return flat
 
 
+def _check_fields(what: str, known: frozenset[str], fields: dict[str, Any]) -> None:
+    """Only what people set, and only as it is meant; raises InvalidInput."""
+    if unknown := fields.keys() - known:
+        raise InvalidInput(f"{min(unknown)!r} is no setting of a {what}: one of {', '.join(sorted(known))}")
+    check_limit(fields.get("limit"))
+    if not isinstance(fields.get("paused", False), bool):
+        raise InvalidInput(f"{fields['paused']!r} is no answer to `paused`: True or False")
+    description = fields.get("description", "")
+    if not isinstance(description, str) or len(description) > 1000 or not description.isprintable():
+        raise InvalidInput(f"{str(description)[:100]!r} is no description: one line of text, 1,000 characters at most")
+
+
+_POOL_FIELDS = frozenset({"limit", "paused", "description", "retention_ms", "retention_count", "crashes"})
+_QUEUE_FIELDS = frozenset({"priority", "limit", "paused", "description"})
+
+
 class Settings:
     """What pools, queues and limits share: calls that go on while they say `more`."""
 
@@ -74,7 +90,7 @@ class PoolStore(Settings):
             raise PoolNotFound(name)
 
     async def _change(self, name: str, mode: str, worker_type: str, fields: dict[str, Any]) -> Any:
-        check_limit(fields.get("limit"))
+        _check_fields("work pool", _POOL_FIELDS, fields)
         for field in ("retention_ms", "retention_count", "crashes"):
             if field in fields and (not isinstance(fields[field], int) or fields[field] < 1):
                 raise InvalidInput(f"{fields[field]!r} is no {field}: a whole number above 0")
@@ -157,7 +173,7 @@ class QueueStore(Settings):
 
     async def _change(self, pool: str, mode: str, name: str, fields: dict[str, Any]) -> None:
         check_name("queue", name)
-        check_limit(fields.get("limit"))
+        _check_fields("work queue", _QUEUE_FIELDS, fields)
         if fields.get("priority") is None:
             fields.pop("priority", None)
         else:

@@ -148,6 +148,7 @@ async def test_results_survive_a_lost_reply_stream(stack: Stack) -> None:
 
             group.start_soon(wait)
             await wait_until(lambda: connections(stack.url, "xread") >= 2, description="the client waits")
+            await wait_until(lambda: "lost" in gates, description="the run runs")
             with redis.Redis.from_url(stack.url) as connection:
                 await wait_until(
                     lambda: connection.delete(f"sluice:{{default}}:listeners:{published.id}"), description="nobody listens"

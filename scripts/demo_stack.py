@@ -1,0 +1,116 @@
+"""The demonstration: 400 runs, three queues, limits, two workers, one of them killed; then what the runs wrote down.
+
+What is counted comes from lines that the runs append to a file (examples/demo/tasks.py). Sluice executes a run again when
+its worker dies before the end was reported, so the kill waits for a moment at which every end written has been reported:
+then no run may end twice.
+"""
+
+import argparse
+import os
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import anyio
+from demonstration.load import POOL, WORKER_LIMIT, Planned, prepare, publish
+from demonstration.report import Facts, lines, table
+from demonstration.stack import Processes
+from demonstration.witness import Witness
+
+from dispatcher import Client, RunState
+from dispatcher.embedded import EmbeddedServer
+
+RUNS = 400
+LEASE = 3.0
+PATIENCE = 40.0
+KILL_AT = 0.4
+
+
+class Progress:
+    """One line that is rewritten on a terminal, and written once a second elsewhere."""
+
+    def __init__(self) -> None:
+        self._began = self._last = time.monotonic()
+
+    def show(self, witness: Witness, note: str) -> None:
+        """Say how far it is."""
+        now = time.monotonic()
+        done, running = len(witness.ended), len(witness.running())
+        text = f"{now - self._began:5.1f} s  {'#' * (done * 30 // RUNS):<30}  {done:>3} of {RUNS} ended, {running:>2} started  {note}"
+        if sys.stdout.isatty():
+            print(f"\r\x1b[K{text}", end="", flush=True)
+        elif now - self._last >= 1 or done == RUNS:
+            self._last = now
+            print(text, flush=True)
+
+
+async def kill_one(client: Client, plans: list[Planned], pid: int, log: Path) -> tuple[int, int] | None:
+    """Freeze the worker; kill it if all that it ended is reported and it is in the middle of something, else let it go on."""
+    os.kill(pid, signal.SIGSTOP)
+    witness = Witness.read(log)
+    recent = time.monotonic_ns() - 2_000_000_000
+    ended = [attempt.number for attempt in witness.attempts if attempt.pid == pid and attempt.end_ns > recent]
+    runs = [await client.get(plans[number].run_id) for number in ended]
+    if len(witness.running(pid)) >= 3 and all(run.state.is_terminal for run in runs):
+        os.kill(pid, signal.SIGKILL)
+        return pid, time.monotonic_ns()
+    os.kill(pid, signal.SIGCONT)
+    return None
+
+
+async def follow(client: Client, plans: list[Planned], processes: Processes, victim: int) -> tuple[int, int]:
+    """Show progress until all runs have ended; kill the victim on the way. Returns its pid and when."""
+    progress, killed = Progress(), (0, 0)
+    while True:
+        witness = Witness.read(processes.log)
+        progress.show(witness, f"worker {killed[0]} killed" if killed[0] else "")
+        if len(witness.ended) == RUNS:
+            return killed
+        if not killed[0] and len(witness.ended) >= RUNS * KILL_AT:
+            killed = await kill_one(client, plans, victim, processes.log) or killed
+        if processes.failed(expected=killed[0]):
+            raise RuntimeError(f"a process ended by itself:\n{processes.output()}")
+        await anyio.sleep(0.1)
+
+
+async def settled(client: Client) -> None:
+    """Wait until the last ends are reported."""
+    while (await client.pools.get(POOL)).running:
+        await anyio.sleep(0.05)
+
+
+async def demonstrate(folder: Path) -> Facts:
+    """Run it all in a folder. Raises TimeoutError when it takes too long."""
+    async with EmbeddedServer(folder / "server") as server, Client(server.url, pool=POOL) as client:
+        print(f"embedded {server.server.kind} {'.'.join(map(str, server.server.version))}; dispatcher, scheduler, 2 workers")
+        with Processes(server.url, folder) as processes:
+            processes.sluice("dispatcher", "start")
+            processes.sluice("scheduler", "start")
+            await prepare(client)
+            start = ("worker", "start", "--pool", POOL, "--app", "tasks:functions", "--lease", f"{LEASE:g}s")
+            workers = [processes.sluice(*start, "--limit", str(WORKER_LIMIT), "--name", name) for name in ("one", "two")]
+            with anyio.fail_after(PATIENCE):
+                while len(await client.workers.list()) < len(workers):
+                    await anyio.sleep(0.05)
+                plans = await publish(client, RUNS)
+                killed = await follow(client, plans, processes, workers[1].pid)
+                await settled(client)
+            runs = await client.list(limit=2 * RUNS, states=list(RunState))
+        return Facts(plans, runs, Witness.read(folder / "witness.log"), killed, LEASE)
+
+
+def main() -> int:
+    """Run the demonstration; 1 when something promised does not hold."""
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="sluice-demo-") as folder:
+        facts = anyio.run(demonstrate, Path(folder))
+    found = lines(facts)
+    print(f"\n\n{table(found)}\n\n{time.monotonic() - began:.1f} s")
+    return 0 if all(line.holds for line in found) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
