@@ -9,7 +9,7 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from pathlib import PurePath
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 import msgpack
@@ -65,7 +65,7 @@ def _plain(value: Any) -> Any:  # noqa: PLR0911 - one line a type
 def pack(value: Any) -> bytes:
     """Serialise a value; raises InvalidInput for what cannot be (unknown types, nesting over 500 levels)."""
     try:
-        packed: bytes = msgpack.packb(value, default=_plain)
+        packed = cast("bytes", msgpack.packb(value, default=_plain))
     except Exception as error:  # a model of the user's may raise anything
         raise InvalidInput(f"cannot be serialised: {error}"[:400]) from error
     return packed
@@ -153,8 +153,7 @@ def encode_extra(
     """What publish needs to know beside the spec; empty for most runs."""
     if not (at or expires_at or idempotency_key or client):
         return b""
-    packed: bytes = msgpack.packb([at, expires_at, idempotency_key, ttl_ms, client])
-    return packed
+    return pack([at, expires_at, idempotency_key, ttl_ms, client])
 
 
 def encode_plain_spec(function: str, parameters: dict[str, Any], limit: int = PAYLOAD_LIMIT) -> bytes:

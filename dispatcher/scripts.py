@@ -17,6 +17,7 @@ from redis.exceptions import NoScriptError
 
 Argument: TypeAlias = str | bytes | int
 
+_PACKAGE = "dispatcher"
 _PLACE = re.compile(r"\s*-- (include|here): (.*)$")
 _ARGUMENT = re.compile(r"^-- (?:ARGV)?\s+(\w+)\s+(int|str)\b")
 
@@ -78,7 +79,7 @@ class Script:
 
 
 def _read(path: str) -> str:
-    return files(__package__).joinpath("lua").joinpath(path).read_text(encoding="utf-8")
+    return files(_PACKAGE).joinpath("lua").joinpath(path).read_text(encoding="utf-8")
 
 
 def _header(source: str) -> str:
@@ -141,6 +142,4 @@ def load(name: str) -> Script:
 
 def names() -> list[str]:
     """Every script there is."""
-    return sorted(
-        entry.name[:-4] for entry in files(__package__).joinpath("lua").iterdir() if entry.name.endswith(".lua")
-    )
+    return sorted(entry.name[:-4] for entry in files(_PACKAGE).joinpath("lua").iterdir() if entry.name.endswith(".lua"))

@@ -1,8 +1,8 @@
 """The demonstration: 400 runs, three queues, limits, two workers, one of them killed; then what the runs wrote down.
 
-What is counted comes from lines that the runs append to a file (examples/demo/tasks.py). Sluice executes a run again when
-its worker dies before the end was reported, so the kill waits for a moment at which every end written has been reported:
-then no run may end twice.
+What is counted comes from lines that the runs append to a file (examples/demo/tasks.py). Sluice executes a run again
+when its worker dies before the end was reported, so the kill waits for a moment at which every end that was written has
+been reported: then no run may end twice.
 """
 
 import argparse
@@ -38,7 +38,8 @@ class Progress:
         """Say how far it is."""
         now = time.monotonic()
         done, running = len(witness.ended), len(witness.running())
-        text = f"{now - self._began:5.1f} s  {'#' * (done * 30 // RUNS):<30}  {done:>3} of {RUNS} ended, {running:>2} started  {note}"
+        bar = f"{'#' * (done * 30 // RUNS):<30}"
+        text = f"{now - self._began:5.1f} s  {bar}  {done:>3} of {RUNS} ended, {running:>2} started  {note}"
         if sys.stdout.isatty():
             print(f"\r\x1b[K{text}", end="", flush=True)
         elif now - self._last >= 1 or done == RUNS:
@@ -47,7 +48,7 @@ class Progress:
 
 
 async def kill_one(client: Client, plans: list[Planned], pid: int, log: Path) -> tuple[int, int] | None:
-    """Freeze the worker; kill it if all that it ended is reported and it is in the middle of something, else let it go on."""
+    """Freeze the worker; kill it if all that it ended is reported and it is at work, else let it go on."""
     os.kill(pid, signal.SIGSTOP)
     witness = Witness.read(log)
     recent = time.monotonic_ns() - 2_000_000_000
@@ -84,13 +85,17 @@ async def settled(client: Client) -> None:
 async def demonstrate(folder: Path) -> Facts:
     """Run it all in a folder. Raises TimeoutError when it takes too long."""
     async with EmbeddedServer(folder / "server") as server, Client(server.url, pool=POOL) as client:
-        print(f"embedded {server.server.kind} {'.'.join(map(str, server.server.version))}; dispatcher, scheduler, 2 workers")
+        print(
+            f"embedded {server.server.kind} {'.'.join(map(str, server.server.version))}; dispatcher, scheduler, 2 workers"
+        )
         with Processes(server.url, folder) as processes:
             processes.sluice("dispatcher", "start")
             processes.sluice("scheduler", "start")
             await prepare(client)
             start = ("worker", "start", "--pool", POOL, "--app", "tasks:functions", "--lease", f"{LEASE:g}s")
-            workers = [processes.sluice(*start, "--limit", str(WORKER_LIMIT), "--name", name) for name in ("one", "two")]
+            workers = [
+                processes.sluice(*start, "--limit", str(WORKER_LIMIT), "--name", name) for name in ("one", "two")
+            ]
             with anyio.fail_after(PATIENCE):
                 while len(await client.workers.list()) < len(workers):
                     await anyio.sleep(0.05)

@@ -1,4 +1,4 @@
-"""Typed workers execute runs: `functions = Functions()`, `@functions.register`, `sluice worker start --app m:functions`."""
+"""Typed workers execute runs: `functions = Functions()`, `@functions.register`, `sluice worker start --app m:f`."""
 
 from .contract import Configuration, Outcome, WorkerType
 from .function import FunctionWorker

@@ -21,7 +21,7 @@ from .worker import WorkerOptions, clean_host, run_worker
 app = App(name="worker", help="Workers execute runs of one pool.")
 
 Repeated = tuple[str, ...]
-_COLUMNS = (
+_COLUMNS: tuple[Column[WorkerInfo], ...] = (
     Column("WORKER", lambda worker: worker.id),
     Column("STATE", lambda worker: worker.state),
     Column("RUNS", lambda worker: f"{worker.held}/{worker.capacity}"),

@@ -16,14 +16,16 @@ If the process dies between any two of these, the lease ends, the run is reclaim
 and a new claim token. Everything here may therefore happen twice for one run id, never for one claim.
 """
 
-import builtins
 from abc import ABC, abstractmethod
-from typing import ClassVar, NamedTuple, Self
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 
 from pydantic import BaseModel
 
 from dispatcher.errors import InvalidInput
 from dispatcher.store import HandOff
+
+if TYPE_CHECKING:
+    import builtins
 
 
 class Outcome(NamedTuple):
@@ -51,7 +53,7 @@ class WorkerType(ABC):
     configuration: "ClassVar[builtins.type[Configuration]]" = Configuration
 
     @classmethod
-    def for_app(cls, app: str | None, app_dir: str) -> Self:
+    def for_app(cls, app: str | None, app_dir: str) -> Self:  # noqa: ARG003 - types with an application import it
         """An instance for a worker that is started by name; `app` is what `--app` says, found from `app_dir`."""
         if app:
             raise InvalidInput(f"{cls.type} workers execute no Python application: leave --app out")

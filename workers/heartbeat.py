@@ -4,9 +4,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from redis.exceptions import RedisError
-
-from dispatcher.errors import WorkerGone
+from dispatcher.errors import ServerError, WorkerGone
 from dispatcher.log import get_logger
 from dispatcher.store import Beat, Heartbeats
 
@@ -59,7 +57,7 @@ class HeartbeatThread:
             self._stopped.set()
             self._gone()
             return False
-        except (RedisError, OSError) as error:
+        except ServerError as error:
             _log.warning("heartbeat.failed", error=str(error))
             return False
         self._lease.renewed(asked)

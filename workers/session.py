@@ -46,6 +46,7 @@ class Session:
         self._draining = run_once
         self._once = run_once
         self._gone = False
+        self._over = False
         self._failure: BaseException | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
@@ -70,6 +71,7 @@ class Session:
         try:
             await self._converse()
         finally:
+            self._over = True
             self._stop_running()
             for task in [*helpers, *self._tasks]:
                 task.cancel()
@@ -181,7 +183,7 @@ class Session:
 
     async def _read_inbox(self) -> None:
         last = "0-0"
-        while True:
+        while not self._over:  # a cancellation that is lost inside a read must not keep the worker from leaving
             try:
                 last, letters = await self._store.workers.read_inbox(self._pool, self.name, last)
             except ServerError:

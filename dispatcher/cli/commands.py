@@ -52,4 +52,6 @@ def all_commands() -> list[Command]:
 def help_text() -> str:
     """The page that `sluice --help` prints."""
     lines = [f"  {command.name:<12}{command.help}" for command in all_commands()]
-    return "\n".join([TITLE, "", "usage: sluice COMMAND ...  (`sluice COMMAND --help` says more)", "", *lines, "", _FOOT])
+    return "\n".join(
+        [TITLE, "", "usage: sluice COMMAND ...  (`sluice COMMAND --help` says more)", "", *lines, "", _FOOT]
+    )

@@ -1,6 +1,6 @@
 """From a command to the server: which one it is, and a client of it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Annotated
 
@@ -30,10 +30,8 @@ def service_settings() -> Settings:
 
 
 @asynccontextmanager
-async def connected(pool: str | None = None) -> AsyncIterator[Client]:
+async def connected(pool: str | None = None) -> AsyncGenerator[Client]:
     """A client of the server, for one command."""
     settings = read_settings()
-    async with Client(
-        server_url(settings), pool=pool or settings.pool, payload_limit=settings.payload_limit
-    ) as client:
+    async with Client(server_url(settings), pool=pool or settings.pool, payload_limit=settings.payload_limit) as client:
         yield client

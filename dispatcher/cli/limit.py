@@ -12,7 +12,7 @@ from .values import limit as limit_of
 app = App(name="limit", help="Limits of concurrency keys, by exact name or for each value of a kind.")
 
 Key = Annotated[str, Parameter(help="`kind:value`, or `kind:*` for each value of that kind.")]
-_COLUMNS = (
+_COLUMNS: tuple[Column[KeyLimit], ...] = (
     Column("KEY", lambda limit: limit.key),
     Column("LIMIT", lambda limit: limit.limit),
     Column("RUNNING", lambda limit: limit.running),
@@ -25,7 +25,11 @@ def _key(limit: KeyLimit) -> str:
 
 @app.command(name="set")
 async def set_limit(
-    key: Key, limit: Annotated[str, Parameter(help="Most runs at once; 0 holds all back.")], /, *, pool: PoolOption = None
+    key: Key,
+    limit: Annotated[str, Parameter(help="Most runs at once; 0 holds all back.")],
+    /,
+    *,
+    pool: PoolOption = None,
 ) -> None:
     """Set a limit, at once."""
     async with connected(pool) as client:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar
 
 from cyclopts import Parameter
 
@@ -14,7 +14,7 @@ from ..clock import SystemClock
 from ..redaction import without_controls
 
 Format = Literal["table", "wide", "json", "jsonl", "name"]
-Row = Any
+Row = TypeVar("Row")
 _COLOURS = {
     "running": "36", "pending": "36", "completed": "32", "failed": "31", "crashed": "31", "cancelled": "33",
     "cancelling": "33", "expired": "33", "paused": "33", "ready": "32", "draining": "33",
@@ -37,7 +37,7 @@ class Output:
 TABLE = Output()
 
 
-class Column(NamedTuple):
+class Column(NamedTuple, Generic[Row]):
     """A column of a table; `wide` ones are shown by `-o wide` and where one thing is inspected."""
 
     title: str
@@ -45,7 +45,7 @@ class Column(NamedTuple):
     wide: bool = False
 
 
-def show(rows: Sequence[Row], columns: Sequence[Column], output: Output, name: Callable[[Row], str]) -> None:
+def show(rows: Sequence[Row], columns: Sequence[Column[Row]], output: Output, name: Callable[[Row], str]) -> None:
     """Print a list of things."""
     if output.quiet or output.format == "name":
         print("".join(f"{name(row)}\n" for row in rows), end="")
@@ -57,7 +57,7 @@ def show(rows: Sequence[Row], columns: Sequence[Column], output: Output, name: C
         print(_table(rows, [column for column in columns if not column.wide or output.format == "wide"]))
 
 
-def show_one(row: Row, columns: Sequence[Column], output: Output, name: Callable[[Row], str]) -> None:
+def show_one(row: Row, columns: Sequence[Column[Row]], output: Output, name: Callable[[Row], str]) -> None:
     """Print one thing: a line a property, or one object."""
     if output.quiet or output.format == "name":
         print(name(row))
@@ -120,7 +120,7 @@ def span(seconds: float) -> str:
     return " ".join(parts[:2])
 
 
-def _table(rows: Sequence[Row], columns: Sequence[Column]) -> str:
+def _table(rows: Sequence[Row], columns: Sequence[Column[Row]]) -> str:
     cells = [[cell(column.value(row)) for column in columns] for row in rows]
     titles = [column.title for column in columns]
     widths = [max(map(len, values)) for values in zip(titles, *cells, strict=True)]

@@ -18,10 +18,10 @@ Retention = Annotated[str | None, Parameter(help="How long finished runs are kep
 RetentionCount = Annotated[int | None, Parameter(help="How many finished runs are kept.")]
 Crashes = Annotated[int | None, Parameter(help="How often a run may lose its worker before it is given up.")]
 
-COLUMNS = (
+COLUMNS: tuple[Column[WorkPool], ...] = (
     Column("NAME", lambda pool: pool.name),
     Column("TYPE", lambda pool: pool.type),
-    Column("STATUS", lambda pool: status_of(pool)),
+    Column("STATUS", lambda pool: _status(pool)),  # noqa: PLW0108 - it is defined below
     Column("RUNNING", lambda pool: f"{pool.running}/{'-' if pool.limit is None else pool.limit}"),
     Column("QUEUED", lambda pool: pool.queued),
     Column("SCHEDULED", lambda pool: pool.scheduled),
@@ -30,7 +30,7 @@ COLUMNS = (
     Column("RETENTION", lambda pool: f"{pool.retention_ms // 1000} s, {pool.retention_count} runs", wide=True),
     Column("DESCRIPTION", lambda pool: pool.description, wide=True),
 )
-_SLOTS = (
+_SLOTS: tuple[Column[Slot], ...] = (
     Column("RUN", lambda slot: slot.run_id),
     Column("STATE", lambda slot: slot.state),
     Column("QUEUE", lambda slot: slot.queue),
@@ -39,7 +39,7 @@ _SLOTS = (
 )
 
 
-def status_of(pool: WorkPool) -> str:
+def _status(pool: WorkPool) -> str:
     """Whether it would run something now."""
     if pool.paused:
         return "paused"

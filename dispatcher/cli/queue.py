@@ -15,7 +15,7 @@ app = App(name="queue", help="Work queues: a priority and a limit for some of a 
 
 Priority = Annotated[int | None, Parameter(help="1 is the highest; equal ones take turns.")]
 
-_COLUMNS = (
+_COLUMNS: tuple[Column[WorkQueue], ...] = (
     Column("NAME", lambda queue: queue.name),
     Column("PRIORITY", lambda queue: queue.priority),
     Column("STATUS", lambda queue: "paused" if queue.paused else "ready"),

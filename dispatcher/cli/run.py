@@ -26,7 +26,7 @@ def _seconds(run: Run) -> str | None:
     return None
 
 
-COLUMNS = (
+COLUMNS: tuple[Column[Run], ...] = (
     Column("RUN", lambda run: run.id),
     Column("STATE", lambda run: run.state.value),
     Column("FUNCTION", lambda run: run.spec.function),
@@ -40,7 +40,7 @@ COLUMNS = (
     Column("KEYS", lambda run: run.keys, wide=True),
     Column("LABELS", lambda run: run.labels, wide=True),
 )
-_DETAILS = (
+_DETAILS: tuple[Column[Run], ...] = (
     *COLUMNS,
     Column("POOL", lambda run: run.pool),
     Column("NAME", lambda run: run.spec.name),
@@ -76,7 +76,9 @@ async def publish(
     retries: Annotated[int, Parameter(help="How often it is tried again when it fails.")] = 0,
     retry_delay: Annotated[str | None, Parameter(help="Before the first retry; it doubles each time.")] = None,
     timeout: Annotated[str | None, Parameter(help="It fails when it runs longer than this.")] = None,
-    idempotency_key: Annotated[str | None, Parameter(help="Another publish with this key within a day is this.")] = None,
+    idempotency_key: Annotated[
+        str | None, Parameter(help="Another publish with this key within a day is this.")
+    ] = None,
     name: Annotated[str | None, Parameter(help="A name for people.")] = None,
     tag: Annotated[Repeated, Parameter(help="A word to find it by; repeatable.")] = (),
     watch: Annotated[bool, Parameter(help="Wait for its end: prints the result, exits by how it ended.")] = False,
@@ -136,7 +138,7 @@ async def inspect(run: str, /, *, pool: PoolOption = None, output: Output = TABL
 async def watch(run: str, /, *, pool: PoolOption = None, timeout: Timeout = None, output: Output = TABLE) -> int:
     """Wait for a run's end, print its result, exit by how it ended: 0, failed 10, cancelled 11, crashed 12, timed out
     13, expired 14; 124 when --timeout was over first.
-    """  # noqa: D205, D400 - it is the page of help
+    """  # noqa: D205 - it is the page of help
     async with connected(pool) as client:
         return await watch_run(client, run, optional_duration(timeout), output)
 

@@ -1,10 +1,10 @@
 """Services started by hand: signals, probes and logs around what serves."""
 
 import signal
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import Annotated
+from typing import Annotated, Any
 
 import anyio
 from cyclopts import Parameter
@@ -18,7 +18,7 @@ from ..settings import Settings
 from .output import say
 
 Health = Annotated[str | None, Parameter(help="HOST:PORT for /livez, /readyz and /metrics.")]
-Service = Callable[..., Awaitable[None]]
+Service = Callable[..., Coroutine[Any, Any, None]]
 _PULSE_SECONDS, _SILENCE_SECONDS = 2.0, 15.0
 
 
@@ -73,7 +73,7 @@ class Pulse:
 
 
 @contextmanager
-def open_probes(address: str | None, *, live: Check, ready: Check) -> Iterator[None]:
+def open_probes(address: str | None, *, live: Check, ready: Check) -> Generator[None, None, None]:
     """Answer probes at an address, if one is given. Raises InvalidInput when it cannot be listened on."""
     if address is None:
         yield

@@ -4,7 +4,8 @@ The services are found by the entry point group `sluice.services`; `worker` amon
 an application, and drained before the others end.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -23,7 +24,7 @@ from .serving import run_service, watch_signals
 
 GROUP = "sluice.services"
 WORKER = "worker"
-Serve = Callable[..., Awaitable[None]]
+Serve = Callable[..., Coroutine[Any, Any, None]]
 
 
 def up(
@@ -44,7 +45,8 @@ def up(
 
 async def _serve_all(settings: Settings, port: int | None, worker_options: dict[str, Any] | None) -> None:
     services: dict[str, Serve] = {entry.name: entry.load() for entry in entry_points(group=GROUP)}
-    worker = services.pop(WORKER, None) if worker_options else services.pop(WORKER, None) and None
+    found = services.pop(WORKER, None)
+    worker = found if worker_options else None
     async with EmbeddedServer(settings.data_dir, port=port) as server, anyio.create_task_group() as group:
         settings = settings.model_copy(update={"redis_url": server.url})
         drain = anyio.Event()
@@ -72,15 +74,15 @@ async def _with_worker(
 async def _watch(server: EmbeddedServer) -> None:
     """Raise EmbeddedServerFailed when the server ends before we do."""
     code = await server.wait_ended()
-    raise EmbeddedServerFailed(f"the server ended with code {code}", (server.data_dir / "server.log").read_text()[-600:])
+    raise EmbeddedServerFailed(
+        f"the server ended with code {code}", (server.data_dir / "server.log").read_text()[-600:]
+    )
 
 
 async def _make_pool(settings: Settings) -> None:
     async with Client(settings.redis_url) as client:
-        try:
+        with suppress(PoolExists):  # of another type: the worker will say so
             await client.pools.create(settings.pool, if_missing=True)
-        except PoolExists:
-            pass  # of another type: the worker will say so
 
 
 def _announce(settings: Settings, *, has_worker: bool) -> None:

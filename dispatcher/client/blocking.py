@@ -27,7 +27,7 @@ class Namespace:
 
 
 def _call(method: Callable[Concatenate[Client, P], Awaitable[T]]) -> Callable[Concatenate["BlockingClient", P], T]:
-    def blocking(self: "BlockingClient", *args: P.args, **kwargs: P.kwargs) -> T:
+    def blocking(self: "BlockingClient", /, *args: P.args, **kwargs: P.kwargs) -> T:
         return self.run(partial(method, self.client, *args, **kwargs))
 
     blocking.__doc__ = method.__doc__

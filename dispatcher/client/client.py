@@ -158,7 +158,7 @@ class Client:
             wanted = [RunState(state) for state in states]
         except ValueError as error:
             raise InvalidInput(f"{error}: one of {', '.join(RunState)}") from error
-        return await self._store.lister.list(pool or self.pool, wanted, queue, limit)
+        return await self._store.lister.find(pool or self.pool, wanted, queue, limit)
 
     def _which(self, run: Published | str, pool: str | None) -> tuple[str, str]:
         if isinstance(run, Published):

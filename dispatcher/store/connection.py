@@ -40,7 +40,11 @@ def calls(url: str) -> aredis.Redis:
 def turns(url: str) -> aredis.Redis:
     """A client for a worker's turns. The write leaves before anything else runs: what it starts overlaps the call."""
     return aredis.Redis.from_url(
-        url, socket_timeout=None, socket_connect_timeout=3, retry=AsyncRetry(NoBackoff(), 0), single_connection_client=True
+        url,
+        socket_timeout=None,
+        socket_connect_timeout=3,
+        retry=AsyncRetry(NoBackoff(), 0),
+        single_connection_client=True,
     )
 
 
@@ -51,7 +55,11 @@ def _patient() -> AsyncRetry:
 def blocking(url: str) -> aredis.Redis:
     """A client for one reader that waits up to BLOCK_MS at a time; `Link.read` sets the timeout above it."""
     return aredis.Redis.from_url(
-        url, socket_timeout=None, socket_connect_timeout=3, retry=AsyncRetry(NoBackoff(), 0), single_connection_client=True
+        url,
+        socket_timeout=None,
+        socket_connect_timeout=3,
+        retry=AsyncRetry(NoBackoff(), 0),
+        single_connection_client=True,
     )
 
 

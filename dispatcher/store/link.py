@@ -2,7 +2,7 @@
 
 import asyncio
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio
 from redis.exceptions import RedisError
@@ -11,22 +11,22 @@ from .. import keys, scripts
 from ..errors import ServerSilent, SluiceError
 from . import connection
 
-if TYPE_CHECKING:
-    import redis.asyncio as aredis
-
 Entry = tuple[bytes, dict[bytes, bytes]]
 root_of = lru_cache(maxsize=1024)(keys.root)
 
 
 class Link:
-    """One process's way to one server. Scripts take the server's clock unless `now_ms` is set by a test."""
+    """One process's way to one server. Scripts take the server's clock unless `now_ms` is set by a test.
+
+    The clients are Any: redis-py's types are unions over all its settings, ours always answer with bytes.
+    """
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.client: aredis.Redis = connection.commands(url)
-        self.calls: aredis.Redis = connection.calls(url)
-        self.turns: aredis.Redis = connection.turns(url)
-        self.blocking: aredis.Redis = connection.blocking(url)
+        self.client: Any = connection.commands(url)
+        self.calls: Any = connection.calls(url)
+        self.turns: Any = connection.turns(url)
+        self.blocking: Any = connection.blocking(url)
         self.now_ms = 0
 
     async def check(self) -> list[str]:
@@ -41,13 +41,15 @@ class Link:
         except ServerSilent:
             return await self.run(found, self.calls, pool, *args)
 
-    async def run(self, script: scripts.Script, client: "aredis.Redis", pool: str, *args: scripts.Argument) -> Any:
+    async def run(self, script: scripts.Script, client: Any, pool: str, *args: scripts.Argument) -> Any:
         """Run a script once over one of the clients; raises ServerError, ServerSilent after CALL_SECONDS."""
         try:
             async with asyncio.timeout(connection.CALL_SECONDS):
                 return await script.run(client, root_of(pool), *args)
         except TimeoutError as error:
-            raise ServerSilent(connection.without_password(self.url), f"silent for {connection.CALL_SECONDS} s") from error
+            raise ServerSilent(
+                connection.without_password(self.url), f"silent for {connection.CALL_SECONDS} s"
+            ) from error
         except (RedisError, OSError) as error:
             raise self.error(error) from error
 

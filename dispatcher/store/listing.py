@@ -25,7 +25,7 @@ class RunLister:
     def __init__(self, link: Link, runs: RunStore) -> None:
         self._link, self._runs = link, runs
 
-    async def list(
+    async def find(
         self, pool: str, states: Iterable[RunState] = (), queue: str | None = None, limit: int = 50
     ) -> list[Run]:
         """Up to `limit` runs in these states (all by default): held, queued, scheduled, then finished, newest first."""

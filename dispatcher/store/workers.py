@@ -10,7 +10,7 @@ import msgpack
 from redis.exceptions import RedisError
 
 from .. import keys, scripts
-from ..codec import decode_record
+from ..codec import decode_record, pack
 from ..errors import PoolNotFound, TooManyLanes, WorkerGone, WorkerNotFound, WorkerTypeMismatch
 from ..models import WorkerInfo
 from . import connection
@@ -92,7 +92,7 @@ class WorkerStore:
 
     async def join(self, pool: str, worker: Joining) -> None:
         """Present a worker. Repeatable. Raises PoolNotFound, WorkerTypeMismatch, TooManyLanes, ServerError."""
-        info: bytes = msgpack.packb(worker.info)
+        info = pack(worker.info)
         reply = await self._link.call(
             "join", pool, self._link.now_ms, worker.name, worker.lane, worker.capacity, worker.lease_ms,
             worker.type, int(worker.auto_start), info, *worker.queues,
@@ -196,14 +196,18 @@ class Heartbeats:
     """Heartbeats of one worker from a thread, over a connection of their own."""
 
     def __init__(self, url: str, pool: str, worker: str, lease_seconds: float) -> None:
+        self._url = url
         self._client: redis.Redis = connection.heartbeats(url, lease_seconds)
         self._script = scripts.load("heartbeat")
         self._root, self._worker = root_of(pool), worker
 
     def beat(self, seen: int, held: Sequence[str], show: dict[str, Any]) -> Beat:
-        """Renew the lease. Raises WorkerGone, RedisError, OSError."""
-        packed: bytes = msgpack.packb(show)
-        reply = self._script.run_blocking(self._client, self._root, 0, self._worker, seen, packed, *held)
+        """Renew the lease. Raises WorkerGone, ServerError."""
+        packed = pack(show)
+        try:
+            reply = self._script.run_blocking(self._client, self._root, 0, self._worker, seen, packed, *held)
+        except (RedisError, OSError) as error:
+            raise connection.server_error(self._url, error) from error
         if reply[0] == b"gone":
             raise WorkerGone(self._worker)
         _, _, orders, foreign = reply

@@ -1,8 +1,8 @@
 """Functions for `sluice worker start --app tasks:functions`, and what `scripts/demo` runs by the hundred.
 
-Each does a little real work on a file of `data/`, then waits a moment, as if a slow service had to be told. `number` is
-the caller's own. With DEMO_LOG set, every run writes a line to that file when it starts and one when it ends: a record of
-what really ran, and when, that does not depend on Sluice.
+Each does a little real work on a file of `data/`, then waits a moment, as if a slow service had to be told. `number`
+is the caller's own. With DEMO_LOG set, every run writes a line to that file when it starts and one when it ends: a
+record of what really ran, and when, that does not depend on Sluice.
 """
 
 import csv

@@ -87,4 +87,3 @@ def table(found: list[Line]) -> str:
         for line in found
     ]
     return "\n".join(rows)
-

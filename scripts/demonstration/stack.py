@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Self
 
 APP_DIR = Path(__file__).resolve().parents[2] / "examples" / "demo"
 
@@ -37,7 +38,7 @@ class Processes:
         """Tell whether one has ended that was not killed on purpose."""
         return any(process.poll() is not None for process in self._all if process.pid != expected)
 
-    def __enter__(self) -> "Processes":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
