@@ -140,7 +140,7 @@ def decode_record(raw: bytes) -> Record:
 
 
 def decode_facts(packed: bytes) -> list[Any]:
-    """Final facts: state, reason, attempt, crashes, token, worker, infrastructure, admitted, started, finished, result."""
+    """State, reason, attempt, crashes, token, worker, infrastructure, admitted, started, finished, result."""
     row: list[Any] = msgpack.unpackb(packed, raw=True, strict_map_key=False)
     row[_ADMITTED] = row[_ADMITTED] or row[_TOKEN]
     row[_STARTED] = row[_STARTED] or row[_ADMITTED]

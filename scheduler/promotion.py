@@ -14,7 +14,7 @@ _log = get_logger("scheduler")
 
 
 class Promoter:
-    """Promotes due runs of a pool. The script compares with the server's clock: a hasty timer promotes nothing early."""
+    """Promotes due runs of a pool. The script compares with the server's clock: nothing is promoted early."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store, self._clock = store, clock

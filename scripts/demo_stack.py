@@ -11,6 +11,8 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -71,23 +73,34 @@ async def follow(client: Client, plans: list[Planned], processes: Processes, vic
             return killed
         if not killed[0] and len(witness.ended) >= RUNS * KILL_AT:
             killed = await kill_one(client, plans, victim, processes.log) or killed
-        if processes.failed(expected=killed[0]):
-            raise RuntimeError(f"a process ended by itself:\n{processes.output()}")
+            processes.killed = killed[0]
+        processes.check()
         await anyio.sleep(0.1)
 
 
-async def settled(client: Client) -> None:
-    """Wait until the last ends are reported."""
-    while (await client.pools.get(POOL)).running:
+async def until(answer: Callable[[], Awaitable[bool]], processes: Processes) -> None:
+    """Ask until the answer is yes. Raises RuntimeError when a process ends meanwhile."""
+    while True:
+        if await answer():
+            return
+        processes.check()
         await anyio.sleep(0.05)
+
+
+async def is_settled(client: Client) -> bool:
+    """Tell whether the last ends are reported."""
+    return not (await client.pools.get(POOL)).running
+
+
+async def are_there(client: Client, workers: int) -> bool:
+    """Tell whether so many workers have joined."""
+    return len(await client.workers.list()) >= workers
 
 
 async def demonstrate(folder: Path) -> Facts:
     """Run it all in a folder. Raises TimeoutError when it takes too long."""
     async with EmbeddedServer(folder / "server") as server, Client(server.url, pool=POOL) as client:
-        print(
-            f"embedded {server.server.kind} {'.'.join(map(str, server.server.version))}; dispatcher, scheduler, 2 workers"
-        )
+        print(f"embedded {server.server.kind}, dispatcher, scheduler, two workers; {RUNS} runs")
         with Processes(server.url, folder) as processes:
             processes.sluice("dispatcher", "start")
             processes.sluice("scheduler", "start")
@@ -97,11 +110,10 @@ async def demonstrate(folder: Path) -> Facts:
                 processes.sluice(*start, "--limit", str(WORKER_LIMIT), "--name", name) for name in ("one", "two")
             ]
             with anyio.fail_after(PATIENCE):
-                while len(await client.workers.list()) < len(workers):
-                    await anyio.sleep(0.05)
+                await until(partial(are_there, client, len(workers)), processes)
                 plans = await publish(client, RUNS)
                 killed = await follow(client, plans, processes, workers[1].pid)
-                await settled(client)
+                await until(partial(is_settled, client), processes)
             runs = await client.list(limit=2 * RUNS, states=list(RunState))
         return Facts(plans, runs, Witness.read(folder / "witness.log"), killed, LEASE)
 

@@ -8,7 +8,8 @@ from ..models import Slot, WorkPool
 from .asking import DryRun, Yes, may
 from .connecting import connected
 from .output import TABLE, Column, Output, say, show, show_one
-from .values import duration, limit as limit_of
+from .values import duration
+from .values import limit as limit_of
 
 app = App(name="pool", help="Work pools: each holds runs back for one type of worker.")
 

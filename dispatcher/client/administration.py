@@ -19,7 +19,8 @@ class Pools:
         self._store, self._runs, self._lister = store.pools, store.runs, store.lister
 
     async def create(
-        self, name: str, *, type: str = "function", limit: int | None = None, description: str = "", paused: bool = False,
+        self, name: str, *, type: str = "function", limit: int | None = None, description: str = "",
+        paused: bool = False,
         if_missing: bool = False, **more: int,
     ) -> bool:  # fmt: skip
         """Create a pool for one type of worker; False when `if_missing` found it. Raises PoolExists, InvalidInput.

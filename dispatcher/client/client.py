@@ -153,7 +153,7 @@ class Client:
         limit: int = 50,
         pool: str | None = None,
     ) -> list[Run]:
-        """Runs in these states (all by default), of one queue or all: held, queued, scheduled, then over, newest first."""
+        """Runs in these states (all by default), of one queue or all: held, queued, scheduled, then over."""
         try:
             wanted = [RunState(state) for state in states]
         except ValueError as error:

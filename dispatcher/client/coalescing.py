@@ -72,9 +72,9 @@ class Coalescer(Generic[Item, Answer]):
         for item, future in batch:
             try:
                 if len(batch) == 1:
-                    raise error
+                    raise error  # noqa: TRY301 - a lone item is refused as it was
                 (answer,) = await self._send((item,))
-            except Exception as refusal:
+            except Exception as refusal:  # noqa: BLE001 - it is handed to the caller of this item
                 if not future.done():
                     future.set_exception(refusal)
             else:

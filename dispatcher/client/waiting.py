@@ -16,7 +16,7 @@ _log = get_logger("client")
 
 
 class Waiter:
-    """Follows this client's reply stream and wakes who waits. The record is the truth: a lost line is asked for again."""
+    """Follows this client's reply stream and wakes who waits. The record is the truth: a lost line is asked for."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -65,7 +65,7 @@ class Waiter:
             return None
 
     def _restart(self) -> None:
-        """Read one more pool's stream too. The reader lives as long as the client, not as any one call: close() ends it."""
+        """Read one more pool's stream too. The reader lives as long as the client, not as a call: close() ends it."""
         if self._reader:
             self._reader.cancel()
         self._reader = asyncio.get_running_loop().create_task(self._read())
@@ -76,7 +76,7 @@ class Waiter:
                 told = await self._store.runs.read_replies(self.client, self._last)
             except ServerError as error:
                 _log.warning("replies.unreadable", error=str(error))
-                await asyncio.sleep(0.5)
+                await asyncio.sleep(0.5)  # noqa: TID251 - a pause between reads of a server that is away
                 continue
             for pool, run_id, end in told:
                 for future in self._ends.get((pool, run_id), ()):

@@ -31,7 +31,7 @@ def commands(url: str) -> aredis.Redis:
 
 
 def calls(url: str) -> aredis.Redis:
-    """A client for scripts. Without a socket timeout, since redis-py pays a task for it on each write; see `Link.run`."""
+    """A client for scripts. No socket timeout: redis-py pays a task for it on each write; see `Link.run`."""
     return aredis.Redis.from_url(
         url, socket_timeout=None, socket_connect_timeout=3, retry=_patient(), single_connection_client=True
     )

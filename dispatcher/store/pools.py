@@ -124,7 +124,8 @@ class PoolStore(Settings):
             description=_text(row.get(b"description")), running=running, queued=sum(map(int, depth)),
             scheduled=sum(map(int, later)), workers=workers,
             retention_ms=_number(row.get(b"retention_ms")) or 86_400_000,
-            retention_count=_number(row.get(b"retention_count")) or 100_000, crash_budget=_number(row.get(b"crashes")) or 3,
+            retention_count=_number(row.get(b"retention_count")) or 100_000,
+            crash_budget=_number(row.get(b"crashes")) or 3,
         )  # fmt: skip
 
     async def delete(self, name: str) -> None:
@@ -246,7 +247,7 @@ class LimitStore(Settings):
     """Limits of concurrency keys."""
 
     async def set(self, pool: str, key: str, limit: int | None) -> None:
-        """Set, or clear with None, the limit of `kind:value` or `kind:*`, at once. Raises PoolNotFound, InvalidInput."""
+        """Set, or clear with None, the limit of `kind:value` or `kind:*`. Raises PoolNotFound, InvalidInput."""
         check_limit_key(key)
         check_limit(limit)
         value = "" if limit is None else str(limit)

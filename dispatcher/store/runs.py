@@ -155,7 +155,8 @@ def _current(facts: dict[str, bytes]) -> dict[str, Any]:
         "state": RunState(text("state")), "reason": text("reason"), "attempt": int(text("attempt") or 0),
         "crashes": int(text("crashes") or 0), "claim_token": int(text("token") or 0), "worker": text("worker"),
         "infrastructure": text("infrastructure"), "admitted_at": _when(text("admitted")),
-        "started_at": _when(text("started") or (text("admitted") if text("state") == "running" else "")), "error": error,
+        "started_at": _when(text("started") or (text("admitted") if text("state") == "running" else "")),
+        "error": error,
     }  # fmt: skip
 
 

@@ -168,7 +168,8 @@ class WorkerStore:
             return None
         info = msgpack.unpackb(row[b"info"]) if row.get(b"info") else {}
         return WorkerInfo(
-            id=name, pool=pool, state=row[b"state"].decode(), lane=row[b"lane"].decode(), capacity=int(row[b"capacity"]),
+            id=name, pool=pool, state=row[b"state"].decode(), lane=row[b"lane"].decode(),
+            capacity=int(row[b"capacity"]),
             held=len(held), lease_ends_at=datetime.fromtimestamp(lease / 1000, UTC), type=info.get("type", ""),
             name=info.get("name", ""), host=info.get("host", ""), pid=info.get("pid", 0),
             version=info.get("version", ""), joined_at=datetime.fromtimestamp(int(row[b"joined"]) / 1000, UTC),

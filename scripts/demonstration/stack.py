@@ -18,6 +18,8 @@ class Processes:
         self._folder = folder
         self._env = {**os.environ, "SLUICE_REDIS_URL": url, "DEMO_LOG": str(self.log), "SLUICE_LOG_FORMAT": "json"}
         self._all: list[subprocess.Popen[bytes]] = []
+        self._words: list[str] = []
+        self.killed = 0
 
     def sluice(self, *words: str) -> subprocess.Popen[bytes]:
         """Start one; its output goes to a file of the folder."""
@@ -27,16 +29,15 @@ class Processes:
                 command, cwd=APP_DIR, env=self._env, stdin=subprocess.DEVNULL, stdout=output, stderr=output
             )
         self._all.append(process)
+        self._words.append(" ".join(words[:2]))
         return process
 
-    def output(self) -> str:
-        """The last lines of every process, for the case that one of them fails."""
-        texts = [path.read_text(errors="replace").splitlines()[-5:] for path in self._folder.glob("process-*.log")]
-        return "\n".join(line for lines in texts for line in lines)
-
-    def failed(self, expected: int) -> bool:
-        """Tell whether one has ended that was not killed on purpose."""
-        return any(process.poll() is not None for process in self._all if process.pid != expected)
+    def check(self) -> None:
+        """Raise RuntimeError with its last words when a process has ended that was not killed on purpose."""
+        for number, process in enumerate(self._all):
+            if process.poll() is not None and process.pid != self.killed:
+                words = (self._folder / f"process-{number}.log").read_text(errors="replace").splitlines()
+                raise RuntimeError("\n".join([f"sluice {self._words[number]} ended by itself:", *words[-10:]]))
 
     def __enter__(self) -> Self:
         return self
