@@ -49,7 +49,7 @@ class Progress:
             print(text, flush=True)
 
 
-async def kill_one(client: Client, plans: list[Planned], pid: int, log: Path) -> tuple[int, int] | None:
+async def kill_one(client: Client, plans: list[Planned], pid: int, log: Path) -> tuple[int, int, float] | None:
     """Freeze the worker; kill it if all that it ended is reported and it is at work, else let it go on."""
     os.kill(pid, signal.SIGSTOP)
     witness = Witness.read(log)
@@ -58,14 +58,14 @@ async def kill_one(client: Client, plans: list[Planned], pid: int, log: Path) ->
     runs = [await client.get(plans[number].run_id) for number in ended]
     if len(witness.running(pid)) >= 3 and all(run.state.is_terminal for run in runs):
         os.kill(pid, signal.SIGKILL)
-        return pid, time.monotonic_ns()
+        return pid, time.monotonic_ns(), time.time()
     os.kill(pid, signal.SIGCONT)
     return None
 
 
-async def follow(client: Client, plans: list[Planned], processes: Processes, victim: int) -> tuple[int, int]:
-    """Show progress until all runs have ended; kill the victim on the way. Returns its pid and when."""
-    progress, killed = Progress(), (0, 0)
+async def follow(client: Client, plans: list[Planned], processes: Processes, victim: int) -> tuple[int, int, float]:
+    """Show progress until all runs have ended; kill the victim on the way. Returns its pid and when, by both clocks."""
+    progress, killed = Progress(), (0, 0, 0.0)
     while True:
         witness = Witness.read(processes.log)
         progress.show(witness, f"worker {killed[0]} killed" if killed[0] else "")
@@ -112,10 +112,10 @@ async def demonstrate(folder: Path) -> Facts:
             with anyio.fail_after(PATIENCE):
                 await until(partial(are_there, client, len(workers)), processes)
                 plans = await publish(client, RUNS)
-                killed = await follow(client, plans, processes, workers[1].pid)
+                pid, at_ns, at = await follow(client, plans, processes, workers[1].pid)
                 await until(partial(is_settled, client), processes)
             runs = await client.list(limit=2 * RUNS, states=list(RunState))
-        return Facts(plans, runs, Witness.read(folder / "witness.log"), killed, LEASE)
+        return Facts(plans, runs, Witness.read(folder / "witness.log"), (pid, at_ns), at, LEASE)
 
 
 def main() -> int:

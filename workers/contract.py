@@ -74,7 +74,7 @@ class WorkerType(ABC):
         """Wait for the run's end."""
 
     async def stop(self, run: HandOff, infrastructure: str, grace: float) -> None:  # noqa: B027 - see its docstring
-        """Make certain that nothing of the run goes on. In-process types need none: `watch` is cancelled."""
+        """Make certain that nothing of the run goes on. Types without infrastructure: `watch` was cancelled before."""
 
     async def adopt(self, run: HandOff, infrastructure: str) -> bool:  # noqa: ARG002 - by default nothing is found
         """Whether the run's infrastructure, started by another worker, is here to be watched."""

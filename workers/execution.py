@@ -1,6 +1,7 @@
 """One run from its hand-off to its end: start, watch, and what a cancel or a lost lease does to it."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -44,13 +45,21 @@ class Execution:
             else:
                 outcome = await self._started(run, held)
         except asyncio.CancelledError as error:
-            outcome = _CANCELLED if held.cancel_asked else _RETURNED
-            if not held.cancel_asked and not held.stopped:  # the user's code raised it
-                outcome = Outcome("failed", "raised", error_result(error))
+            outcome = await self._cancelled(held, error)
         except Exception as error:  # noqa: BLE001 - a type may raise anything; no run is left without an end
             _log.exception("run.crashed", run_id=held.run.id)
             outcome = Outcome("crashed", "infrastructure", error_result(error))
         self._ended(held, outcome)
+
+    async def _cancelled(self, held: Held, error: BaseException) -> Outcome:
+        if held.cancel_asked:
+            with contextlib.suppress(asyncio.CancelledError):  # the worker goes meanwhile
+                if self._kind.auto_start:
+                    await self._kind.stop(held.run, "", GRACE_SECONDS)
+            return _CANCELLED
+        if held.stopped:
+            return _RETURNED
+        return Outcome("failed", "raised", error_result(error))  # the user's code raised it
 
     async def _started(self, run: HandOff, held: Held) -> Outcome:
         held.infrastructure = await self._kind.start(run)

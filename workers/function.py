@@ -1,6 +1,7 @@
 """The function worker: runs name a registered function; async ones run on the loop, plain ones in threads."""
 
 import asyncio
+from concurrent.futures import Future
 from typing import Any, Self
 
 import anyio.to_thread
@@ -30,6 +31,7 @@ class FunctionWorker(WorkerType):
         self._functions = functions
         self._isolation = isolation
         self._threads: CapacityLimiter | None = None
+        self._abandoned: dict[tuple[str, str], Future[None]] = {}
 
     @classmethod
     def for_app(cls, app: str | None, app_dir: str) -> Self:
@@ -67,23 +69,44 @@ class FunctionWorker(WorkerType):
         try:
             if limit:
                 async with limit:
-                    result = await self._call(handler, args, kwargs)
+                    result = await self._call(run, handler, args, kwargs)
             elif handler.is_async:
                 result = await handler.function(*args, **kwargs)
             else:
-                result = await self._call(handler, args, kwargs)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's code may raise anything
+                result = await self._call(run, handler, args, kwargs)
+        except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - the user's code may raise anything
             if limit and limit.expired():
+                await self.stop(run, "", 0)
                 return failure(retry, run.attempt, "timed_out", f"ran longer than its timeout of {timeout:g} s")
             return failure(retry, run.attempt, "raised", error)
         return finished(result)
 
-    async def _call(self, handler: Handler, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    async def stop(self, run: HandOff, infrastructure: str, grace: float) -> None:  # noqa: ARG002 - nothing can be killed
+        """Wait for the run's thread, which cannot be stopped: until it is over, the run keeps its slots."""
+        if thread := self._abandoned.pop((run.id, run.token), None):
+            await asyncio.wrap_future(thread)
+
+    async def _call(self, run: HandOff, handler: Handler, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if handler.is_async:
             return await handler.function(*args, **kwargs)
         if self._threads is None:
             self._threads = CapacityLimiter(10_000)  # the worker's capacity is the limit; threads follow it
-        return await anyio.to_thread.run_sync(lambda: handler.function(*args, **kwargs), limiter=self._threads)
+        thread: Future[None] = Future()
+
+        def call() -> Any:
+            if not thread.set_running_or_notify_cancel():
+                return None
+            try:
+                return handler.function(*args, **kwargs)
+            finally:
+                thread.set_result(None)
+
+        try:
+            return await anyio.to_thread.run_sync(call, limiter=self._threads)
+        except asyncio.CancelledError:
+            if not thread.cancel():  # it began
+                self._abandoned[run.id, run.token] = thread
+            raise
 
     def _unknown(self, name: object) -> str:
         return f"no function {name!r} is registered here; known: {', '.join(self._functions.names()) or 'none'}"

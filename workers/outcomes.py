@@ -25,10 +25,19 @@ def retry_delay_ms(policy: RetryPolicy, attempt: int, share: float) -> int:
 def error_result(error: BaseException | str) -> bytes:
     """An error as it is kept: message, type and the end of its traceback, bounded."""
     if isinstance(error, str):
-        return codec.pack({"error": error[:_MESSAGE]})
+        return codec.pack({"error": _writable(error[:_MESSAGE])})
     lines = "".join(traceback.format_exception(error))[-_TRACE:]
     kind = type(error).__name__
-    return codec.pack({"error": f"{kind}: {error}"[:_MESSAGE], "type": kind, "traceback": lines})
+    try:
+        message = f"{kind}: {error}"
+    except Exception:  # noqa: BLE001 - the user's exception may fail to describe itself
+        message = f"{kind}: (its message cannot be read)"
+    return codec.pack({"error": _writable(message[:_MESSAGE]), "type": kind, "traceback": _writable(lines)})
+
+
+def _writable(text: str) -> str:
+    """Without halves of characters, which UTF-8 cannot hold."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def failure(retry: list[Any] | None, attempt: int, reason: str, error: BaseException | str) -> Outcome:

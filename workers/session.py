@@ -208,7 +208,12 @@ class Session:
         task = self._loop.create_task(self._execution.execute(held))
         held.task = task
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda task: self._task_ended(task, held))
+
+    def _task_ended(self, task: "asyncio.Task[None]", held: Held) -> None:
+        self._tasks.discard(task)
+        if not held.ended:  # cancelled before it began
+            self._run_ended(held, Outcome("cancelled", "asked") if held.cancel_asked else Outcome("return"))
 
     def _run_ended(self, held: Held, outcome: Outcome) -> None:
         held.ended = True
