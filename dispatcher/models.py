@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 
 class RunState(StrEnum):
@@ -135,6 +135,17 @@ class Run:
     finished_at: datetime | None = None
     result: Any = None
     error: str = ""
+
+
+class HandOff(NamedTuple):
+    """A run given to a worker: its number in that worker's sequence, its claim, its spec (b'' is to be fetched)."""
+
+    number: int
+    token: str
+    attempt: int
+    crashes: int
+    id: str
+    spec: bytes
 
 
 @dataclass(frozen=True, slots=True)

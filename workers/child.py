@@ -7,7 +7,7 @@ import signal
 import sys
 
 from dispatcher import codec
-from dispatcher.store import HandOff
+from dispatcher.models import HandOff
 from workers.app import load_functions
 from workers.function import FunctionWorker
 

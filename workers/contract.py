@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 from pydantic import BaseModel
 
 from dispatcher.errors import InvalidInput
-from dispatcher.store import HandOff
+from dispatcher.models import HandOff
 
 if TYPE_CHECKING:
     import builtins

@@ -8,7 +8,8 @@ from typing import NamedTuple
 from dispatcher.clock import Clock
 from dispatcher.errors import ServerError, WorkerGone
 from dispatcher.log import get_logger
-from dispatcher.store import HandOff, Store
+from dispatcher.models import HandOff
+from dispatcher.store import Store
 
 from .contract import Outcome, WorkerType
 from .holding import Held

@@ -9,7 +9,7 @@ from anyio import CapacityLimiter
 
 from dispatcher import codec
 from dispatcher.errors import InvalidInput, PayloadTooLarge
-from dispatcher.store import HandOff
+from dispatcher.models import HandOff
 
 from .app import load_functions
 from .contract import Outcome, WorkerType
@@ -83,7 +83,7 @@ class FunctionWorker(WorkerType):
 
     async def stop(self, run: HandOff, infrastructure: str, grace: float) -> None:  # noqa: ARG002 - nothing can be killed
         """Wait for the run's thread, which cannot be stopped: until it is over, the run keeps its slots."""
-        if thread := self._abandoned.pop((run.id, run.token), None):
+        if thread := self._abandoned.get((run.id, run.token)):
             await asyncio.wrap_future(thread)
 
     async def _call(self, run: HandOff, handler: Handler, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -106,6 +106,7 @@ class FunctionWorker(WorkerType):
         except asyncio.CancelledError:
             if not thread.cancel():  # it began
                 self._abandoned[run.id, run.token] = thread
+                thread.add_done_callback(lambda _: self._abandoned.pop((run.id, run.token), None))
             raise
 
     def _unknown(self, name: object) -> str:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dispatcher.store import HandOff
+from dispatcher.models import HandOff
 
 if TYPE_CHECKING:
     import asyncio

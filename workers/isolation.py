@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dispatcher import codec
-from dispatcher.store import HandOff
+from dispatcher.models import HandOff
 
 from .contract import Outcome
 from .outcomes import error_result

@@ -13,7 +13,8 @@ from dispatcher.clock import Clock
 from dispatcher.errors import ServerError, WorkerGone
 from dispatcher.log import get_logger
 from dispatcher.metrics import FENCING_REJECTIONS, REDIS_RECONNECTS, WORKER_TURNS, Tally
-from dispatcher.store import Beat, HandOff, Heartbeats, Joining, Store, Turn
+from dispatcher.models import HandOff
+from dispatcher.store import Beat, Heartbeats, Joining, Store, Turn
 
 from .contract import Outcome, WorkerType
 from .execution import Execution, Place

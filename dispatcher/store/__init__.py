@@ -8,10 +8,10 @@ from .link import Link
 from .listing import RunLister
 from .pools import LimitStore, PoolStore, QueueStore
 from .runs import End, RunStore, WireRun, end_result
-from .workers import Beat, HandOff, Heartbeats, Joining, Letters, Turn, WorkerStore
+from .workers import Beat, Heartbeats, Joining, Letters, Turn, WorkerStore
 
 __all__ = [
-    "Beat", "CareStore", "End", "HandOff", "Heartbeats", "Joining", "Letters", "LimitStore", "Link", "PoolStore",
+    "Beat", "CareStore", "End", "Heartbeats", "Joining", "Letters", "LimitStore", "Link", "PoolStore",
     "Promotion", "QueueStore", "RunLister", "RunStore", "Store", "Tick", "Turn", "WireRun", "WorkerStore", "end_result",
 ]  # fmt: skip
 

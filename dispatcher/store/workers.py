@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 from .. import keys, scripts
 from ..codec import decode_record, pack
 from ..errors import PoolNotFound, TooManyLanes, WorkerGone, WorkerNotFound, WorkerTypeMismatch
-from ..models import WorkerInfo
+from ..models import HandOff, WorkerInfo
 from . import connection
 from .link import Entry, Link, root_of
 
@@ -20,17 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import redis
-
-
-class HandOff(NamedTuple):
-    """A run given to a worker: its number in that worker's sequence, its claim, its spec (b'' is to be fetched)."""
-
-    number: int
-    token: str
-    attempt: int
-    crashes: int
-    id: str
-    spec: bytes
 
 
 class Turn(NamedTuple):

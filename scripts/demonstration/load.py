@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from dispatcher import Client, Publish, RunOptions
 
-POOL, POOL_LIMIT = "demo", 16
-QUEUES = {"critical": (1, None), "normal": (2, None), "bulk": (3, 12)}
+POOL, POOL_LIMIT = "demo", 12
+QUEUES = {"critical": (1, None), "normal": (2, None), "bulk": (3, 9)}
 KEY, KEY_LIMIT = "ledger:books", 3
-WORKER_LIMIT = 12
-PAUSE = 0.25
+WORKER_LIMIT = 8
+PAUSE = 0.2
 _TEXTS = ("lock.txt", "mill.txt", "harbour.txt")
 
 

@@ -9,16 +9,14 @@ from dispatcher import Run
 from .load import KEY, KEY_LIMIT, POOL, POOL_LIMIT, QUEUES, WORKER_LIMIT, Planned
 from .witness import Attempt, Witness
 
-TO_NOTICE = 1.0
-TO_START = 6.0
-"""Seconds after the lease. Runs that were lost before start in child processes, up to a dozen at once here."""
+TO_NOTICE = 2.0
+TO_START = 8.0
+"""Seconds after the lease: to notice and find room; and to start child processes, in which lost runs are executed."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """All that the report needs. `killed`: the dead worker's pid and its end by the monotonic clock; `killed_at`: by
-    the wall clock, as Redis tells times.
-    """
+    """All that the report needs; `killed`: the dead worker's pid and its end in monotonic ns, `killed_at`: s of 1970."""
 
     plans: list[Planned]
     runs: list[Run]
