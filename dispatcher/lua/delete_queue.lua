@@ -40,13 +40,19 @@ local function cancel_scheduled()
   local members = call('ZRANGE', root .. ':due', cursor, cursor + 255)
   for _, member in ipairs(members) do
     local record = string.sub(member, 1, 1) == 'r' and read_record(string.sub(member, 2))
-    if record and parse_bucket(record.bucket).queue == name then cancel_run(record.id, 'queue_deleted') else cursor = cursor + 1 end
+    if record and parse_bucket(record.bucket).queue == name then
+      cancel_run(record.id, 'queue_deleted')
+    else
+      cursor = cursor + 1
+    end
   end
   if #members == 0 then cursor = 0 end
 end
 
 local function cancel_running()
-  for _, id in ipairs(call('ZRANGE', root .. ':slots:queue:' .. name, 0, CHUNK - 1)) do cancel_run(id, 'queue_deleted') end
+  for _, id in ipairs(call('ZRANGE', root .. ':slots:queue:' .. name, 0, CHUNK - 1)) do
+    cancel_run(id, 'queue_deleted')
+  end
 end
 
 local function held()

@@ -9,7 +9,7 @@
 --          outcome completed | failed | cancelled | crashed (argument: reason), retry (argument: delay ms), return,
 --          lost (its process died: charged one crash)
 -- RETURNS  {'ok', now, more, last number, refusals {id, why, ...}, orders {drain or '', id, token, ...},
---          runs {words, spec, ...}} or {'gone'}; words are number:token:attempt:crashes:id, an empty spec is to be fetched
+--          runs {words, spec, ...}} or {'gone'}; words are number:token:attempt:crashes:id; an empty spec: fetch it
 --
 -- Fenced by worker and token, absolute in its effect: sent twice it changes nothing the second time and answers with
 -- the same runs, for the reply holds every hand-off above `seen`.

@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from dispatcher import RunState, codec
-from dispatcher.store import HandOff
+from dispatcher.models import HandOff
 from tests.support.processes import Children, state
 from tests.support.stack import PROGRAMS, Stack
 from tests.support.waiting import wait_until
@@ -54,7 +54,7 @@ async def test_a_run_in_a_child_knows_no_settings_and_may_write_what_it_likes(
     monkeypatch.setenv("SLUICE_REDIS_URL", "redis://:secret@nowhere")
     kind = FunctionWorker.for_app("witnessing:functions", str(PROGRAMS))
 
-    async def execute(name: str, **parameters: object) -> Outcome:
+    async def execute(name: str, /, **parameters: object) -> Outcome:
         spec = codec.encode_plain_spec(name, dict(parameters))
         return await kind.watch(HandOff(1, "7", 1, 1, "0" * 32, spec), "")
 

@@ -8,7 +8,8 @@ local function parse_bucket(name)
   local scopes = {root .. ':slots', root .. ':slots:queue:' .. queue}
   for _, key in ipairs(keys) do scopes[#scopes + 1] = root .. ':slots:key:' .. key end
   bucket = {
-    scopes = scopes, empty = nil, name = name, queue = queue, labels = labels, class = queue .. '|' .. labels, keys = keys,
+    scopes = scopes, empty = nil, name = name, queue = queue, labels = labels, class = queue .. '|' .. labels,
+    keys = keys,
     stream = root .. ':backlog:' .. name, front = root .. ':front:' .. name,
   }
   parsed[name] = bucket

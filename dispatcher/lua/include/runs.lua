@@ -16,8 +16,8 @@ local function final_record(record, facts)
   local flags = TERMINAL + (has(record.flags, HAS_LISTENERS) and HAS_LISTENERS or 0)
   local head = 14 + #record.bucket
   return table.concat({
-    string.sub(record.raw, 1, 1), string.char(flags), string.sub(record.raw, 3, head), struct.pack('>I4', #facts), facts,
-    string.sub(record.raw, head + 1),
+    string.sub(record.raw, 1, 1), string.char(flags), string.sub(record.raw, 3, head), struct.pack('>I4', #facts),
+    facts, string.sub(record.raw, head + 1),
   })
 end
 
