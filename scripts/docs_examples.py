@@ -24,7 +24,7 @@ def pages() -> list[Path]:
 
 def existing() -> list[Path]:
     """Return the Markdown files of the repository, environments left out."""
-    return [page for page in ROOT.rglob("*.md") if ".venv" not in page.parts]
+    return [page for page in ROOT.rglob("*.md") if not {".venv", ".bench"} & set(page.parts)]
 
 
 def program(page: Path) -> str:

@@ -89,11 +89,15 @@ async def _work(
         with open_probes(health, live=lambda: True, ready=lambda: worker.is_live):
             async with anyio.create_task_group() as group:
 
+                def finish() -> None:
+                    say("taking no more runs; a second signal hands back those that run")
+                    drain.set()
+
                 def force() -> None:
                     is_forced.set()
                     group.cancel_scope.cancel()
 
-                group.start_soon(watch_signals, drain.set, force)
+                group.start_soon(watch_signals, finish, force)
                 await run_worker(worker, drain)
                 group.cancel_scope.cancel()
     say(f"{worker.executed} runs executed")

@@ -16,7 +16,7 @@ TO_START = 8.0
 
 @dataclass(frozen=True)
 class Facts:
-    """All that the report needs. `killed`: the dead worker's pid and its end in monotonic ns; `killed_at`: in epoch s."""
+    """All that the report needs. `killed`: pid of the dead worker, its end in monotonic ns; `killed_at`: in epoch s."""
 
     plans: list[Planned]
     runs: list[Run]
