@@ -71,7 +71,10 @@ def luacheck() -> list[str]:
             Path(folder, f"{name}.lua").write_text(text, encoding="utf-8")
         command = ["luacheck", folder, "--std", "lua51", "--read-globals", *GLOBALS, "--ignore", *IGNORED]
         done = subprocess.run(
-            [*command, "--no-color", "--codes", "-q", "--formatter", "plain"], capture_output=True, text=True, check=False
+            [*command, "--no-color", "--codes", "-q", "--formatter", "plain"],
+            capture_output=True,
+            text=True,
+            check=False,
         )
     return [line.replace(folder + "/", "composed ") for line in done.stdout.splitlines() if line.strip()]
 

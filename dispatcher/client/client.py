@@ -89,7 +89,7 @@ class Client:
         target = pool or self.pool
         run = draft(function, parameters, options, self._clock, self._limit)
         publisher = self._publishers.get(target) or self._publisher(target)
-        return _published(target, run, await publisher(run))
+        return _published(target, run, await publisher(run), options)
 
     async def publish_many(self, runs: Iterable[Publish | str], *, pool: str | None = None) -> list[Published]:
         """Publish many, in order, 500 a call. All are checked before the first is written.
@@ -97,15 +97,15 @@ class Client:
         After ServerError or PoolNotFound some may be published; publishing again with the same `run_id`s is safe.
         """
         target = pool or self.pool
-        drafts = [
-            draft(run.function, run.parameters, run.options or {}, self._clock, self._limit)
-            for run in (Publish(run) if isinstance(run, str) else run for run in runs)
-        ]
-        found: list[Published] = []
+        asked = [Publish(run) if isinstance(run, str) else run for run in runs]
+        drafts = [draft(run.function, run.parameters, run.options or {}, self._clock, self._limit) for run in asked]
+        statuses: list[str] = []
         for part in _parts(drafts):
-            statuses = await self._store.runs.publish(target, part)
-            found += [_published(target, run, status) for run, status in zip(part, statuses, strict=True)]
-        return found
+            statuses += await self._store.runs.publish(target, part)
+        return [
+            _published(target, drafted, status, run.options or {})
+            for run, drafted, status in zip(asked, drafts, statuses, strict=True)
+        ]
 
     def _publisher(self, pool: str) -> Coalescer[WireRun, str]:
         check_name("pool", pool)
@@ -166,10 +166,11 @@ class Client:
         return run, pool or self.pool
 
 
-def _published(pool: str, run: WireRun, status: str) -> Published:
-    if not status:
-        return Published(run.id, pool, is_new=True)
-    return Published(status[5:] if status.startswith("same ") else run.id, pool, is_new=False)
+def _published(pool: str, run: WireRun, status: str, options: RunOptions) -> Published:
+    """An id that was made here can only be there already by our own first try, whose reply was lost."""
+    if status.startswith("same "):
+        return Published(status[5:], pool, is_new=False)
+    return Published(run.id, pool, is_new=not status or options.get("run_id") is None)
 
 
 def _parts(drafts: Sequence[WireRun]) -> Iterable[Sequence[WireRun]]:

@@ -83,7 +83,11 @@ class Server:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
         settings = {"port": self.port, "bind": "127.0.0.1", "dir": self._folder, "save": "", "loglevel": "warning"}
-        settings |= {"appendonly": "yes" if aof else "no", "stream-node-max-bytes": 512, "zset-max-listpack-entries": 16}
+        settings |= {
+            "appendonly": "yes" if aof else "no",
+            "stream-node-max-bytes": 512,
+            "zset-max-listpack-entries": 16,
+        }
         words = [str(word) for name, value in settings.items() for word in (f"--{name}", value)]
         self._process = subprocess.Popen([server_program(), *words], stdout=subprocess.DEVNULL)
         self.pid, self.url = self._process.pid, f"redis://127.0.0.1:{self.port}/0"

@@ -22,7 +22,7 @@ def table(scenario: str, rows: Mapping[str, Sequence[Result]]) -> str:
 def ratios(scenario: str, rows: Mapping[str, Sequence[Result]]) -> str:
     """Return how Sluice's first figure compares with everybody else's, empty without a row of Sluice."""
     ours = rows.get("sluice")
-    if not ours or len(rows) < 2:  # noqa: PLR2004
+    if not ours or len(rows) < 2:
         return ""
     figures = [name for name in ours[0] if (name.endswith("per_s") and "idle" not in name) or name == "p50_ms"]
     parts = [
@@ -50,9 +50,9 @@ def cell(values: Sequence[float]) -> str:
 
 def number(value: float) -> str:
     """Return a number with three useful digits."""
-    if abs(value) >= 100:  # noqa: PLR2004
+    if abs(value) >= 100:
         return f"{value:,.0f}"
-    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"  # noqa: PLR2004
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 
 def save(path: Path, setting: Mapping[str, object], measured: Measured) -> None:

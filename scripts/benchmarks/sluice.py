@@ -1,6 +1,5 @@
 """Sluice itself, with everything on: a pool limit, claim tokens, leases, events, results, the services beside it."""
 
-
 from benchmarks.harness import Programs
 from benchmarks.program import Options, Recorder, main, payload, publishing, sending
 from benchmarks.scenarios import SCENARIOS
@@ -82,10 +81,12 @@ async def worker(options: Options) -> None:
     recorder, functions = Recorder(options.records), Functions()
 
     @functions.register
-    async def record(number: int, sent_ns: int, padding: str) -> None:
+    async def record(number: int, sent_ns: int, padding: str) -> None:  # noqa: ARG001 - it only weighs
         recorder.record(number, sent_ns)
 
-    async with Worker(options.url, FunctionWorker(functions), WorkerOptions(pool=_POOL, limit=options.slots)) as working:
+    async with Worker(
+        options.url, FunctionWorker(functions), WorkerOptions(pool=_POOL, limit=options.slots)
+    ) as working:
         await working.run()
 
 
@@ -101,5 +102,12 @@ async def scheduler(options: Options) -> None:
 
 if __name__ == "__main__":
     main(
-        {"fill": fill, "publish": publish, "send": send, "worker": worker, "dispatcher": dispatcher, "scheduler": scheduler}
+        {
+            "fill": fill,
+            "publish": publish,
+            "send": send,
+            "worker": worker,
+            "dispatcher": dispatcher,
+            "scheduler": scheduler,
+        }
     )

@@ -35,7 +35,13 @@ async def test_pools_are_created_changed_and_listed(stack: Stack) -> None:
     client = stack.client
     await client.pools.create("gpu", limit=4, description="the big ones", retention_ms=60_000, crashes=2)
     pool = await client.pools.get("gpu")
-    assert (pool.name, pool.type, pool.limit, pool.paused, pool.description) == ("gpu", "function", 4, False, "the big ones")
+    assert (pool.name, pool.type, pool.limit, pool.paused, pool.description) == (
+        "gpu",
+        "function",
+        4,
+        False,
+        "the big ones",
+    )
     assert (pool.retention_ms, pool.crash_budget) == (60_000, 2)
     await client.pools.update("gpu", limit=None, description="")
     pool = await client.pools.get("gpu")

@@ -8,7 +8,15 @@ import pytest
 import redis
 
 from dispatcher import (
-    BlockingClient, Client, InvalidInput, NotFound, PoolNotFound, Publish, RetryPolicy, RunNotFound, SluiceError,
+    BlockingClient,
+    Client,
+    InvalidInput,
+    NotFound,
+    PoolNotFound,
+    Publish,
+    RetryPolicy,
+    RunNotFound,
+    SluiceError,
 )  # fmt: skip
 from dispatcher.errors import PayloadTooLarge
 from tests.support.stack import Stack

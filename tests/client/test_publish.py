@@ -27,12 +27,25 @@ def server_ms(url: str) -> float:
 
 
 async def test_what_is_published_is_there(stack: Stack) -> None:
-    options = {"queue": "reports", "labels": ["gpu", "zone=a"], "keys": ["tenant:7"], "name": "monthly", "tags": ["x", "y"]}
-    published = await stack.client.publish("report", {"month": 3, "who": ["ä", None, 1.5]}, retries=2, timeout=9, **options)
+    options = {
+        "queue": "reports",
+        "labels": ["gpu", "zone=a"],
+        "keys": ["tenant:7"],
+        "name": "monthly",
+        "tags": ["x", "y"],
+    }
+    published = await stack.client.publish(
+        "report", {"month": 3, "who": ["ä", None, 1.5]}, retries=2, timeout=9, **options
+    )
     assert published.is_new
     assert published.pool == "default"
     run = await stack.client.get(published)
-    assert (run.state, run.queue, run.labels, run.keys) == (RunState.QUEUED, "reports", ("gpu", "zone=a"), ("tenant:7",))
+    assert (run.state, run.queue, run.labels, run.keys) == (
+        RunState.QUEUED,
+        "reports",
+        ("gpu", "zone=a"),
+        ("tenant:7",),
+    )
     assert (run.spec.function, run.spec.parameters) == ("report", {"month": 3, "who": ["ä", None, 1.5]})
     assert (run.spec.name, run.spec.tags, run.spec.timeout, run.spec.retry.retries) == ("monthly", ("x", "y"), 9, 2)
     assert run.published_at is not None
@@ -41,7 +54,9 @@ async def test_what_is_published_is_there(stack: Stack) -> None:
 
 async def test_values_of_python_become_values_of_any_language(stack: Stack) -> None:
     when = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-    published = await stack.client.publish("f", {"when": when, "span": timedelta(minutes=2), "set": {1}, "raw": b"\x00\xff"})
+    published = await stack.client.publish(
+        "f", {"when": when, "span": timedelta(minutes=2), "set": {1}, "raw": b"\x00\xff"}
+    )
     run = await stack.client.get(published)
     assert run.spec.parameters == {"when": "2026-01-02T03:04:05+00:00", "span": 120.0, "set": [1], "raw": b"\x00\xff"}
 
@@ -91,7 +106,9 @@ async def test_one_callers_refusal_is_not_anothers(stack: Stack) -> None:
 async def test_an_id_is_published_once(stack: Stack) -> None:
     first = await stack.client.publish("f", {"n": 1}, run_id="order-0000000000000042")
     again = await stack.client.publish("f", {"n": 2}, run_id="order-0000000000000042")
-    twice = await stack.client.publish_many([Publish("g", {"n": n}, {"run_id": "twice-0000000000000000"}) for n in (3, 4)])
+    twice = await stack.client.publish_many(
+        [Publish("g", {"n": n}, {"run_id": "twice-0000000000000000"}) for n in (3, 4)]
+    )
     assert (first.is_new, again.is_new, again.id) == (True, False, first.id)
     assert [run.is_new for run in twice] == [True, False]
     assert (await stack.client.get(first)).spec.parameters == {"n": 1}

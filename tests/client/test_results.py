@@ -134,7 +134,7 @@ def connections(url: str, command: str = "") -> int:
 
 async def test_results_survive_a_lost_reply_stream(stack: Stack) -> None:
     """The record is the truth: a client whose stream is gone asks again."""
-    import dispatcher.client.waiting as waiting
+    from dispatcher.client import waiting
 
     published = await stack.client.publish("gated", {"name": "lost"})
     await stack.worker(functions)
@@ -151,7 +151,8 @@ async def test_results_survive_a_lost_reply_stream(stack: Stack) -> None:
             await wait_until(lambda: "lost" in gates, description="the run runs")
             with redis.Redis.from_url(stack.url) as connection:
                 await wait_until(
-                    lambda: connection.delete(f"sluice:{{default}}:listeners:{published.id}"), description="nobody listens"
+                    lambda: connection.delete(f"sluice:{{default}}:listeners:{published.id}"),
+                    description="nobody listens",
                 )
             gates["lost"].set()
     finally:

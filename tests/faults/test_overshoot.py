@@ -3,7 +3,6 @@
 import pytest
 
 from dispatcher import Publish
-
 from tests.support.processes import Children
 from tests.support.stack import Stack
 from tests.support.waiting import wait_until

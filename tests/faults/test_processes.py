@@ -26,7 +26,8 @@ async def test_runs_of_a_killed_worker_start_elsewhere_within_a_lease_and_a_seco
     await stack.client.pools.update("default", limit=8)
     victim = await stack.worker_process(children, witness, limit=4)
     runs = [
-        await stack.client.publish("wait_for_gate", {"name": f"r{n}", "gate": str(gate)}, keys=[f"k:{n % 2}"]) for n in range(4)
+        await stack.client.publish("wait_for_gate", {"name": f"r{n}", "gate": str(gate)}, keys=[f"k:{n % 2}"])
+        for n in range(4)
     ]
     await wait_until(lambda: len(witness.count("start")) == 4, description="the victim runs all")
     await stack.worker_process(children, witness, limit=8)
@@ -160,7 +161,9 @@ async def test_services_may_die_at_any_moment(stack: Stack, children: Children, 
     runs = []
     for _ in range(3):
         services = [stack.service_process(children, name) for name in ("dispatcher", "scheduler")]
-        await wait_until(lambda: [s for s in services if "started" in s.text()] == services, description="they serve", timeout=20)
+        await wait_until(
+            lambda: [s for s in services if "started" in s.text()] == services, description="they serve", timeout=20
+        )
         for _ in range(20):
             n = len(runs)
             runs.append(await stack.client.publish("work", {"name": f"r{n}"}, delay=0.05 * (n % 5)))

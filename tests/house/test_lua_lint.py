@@ -3,9 +3,9 @@
 import shutil
 
 import pytest
-from scripts import lint_lua
 
 from dispatcher import scripts
+from scripts import lint_lua
 
 HEADER = "-- x: a command.\n--\n-- KEYS     root\n-- RETURNS  nothing\n"
 

@@ -64,7 +64,9 @@ class Stack:
         async with worker:
             await run_worker(worker, anyio.Event())
 
-    async def worker_process(self, children: Children, witness: Witness, *, url: str | None = None, **options: Any) -> Child:
+    async def worker_process(
+        self, children: Children, witness: Witness, *, url: str | None = None, **options: Any
+    ) -> Child:
         """Start a worker in a process of its own, with the functions of programs/witnessing.py."""
         known = {worker.pid for worker in await self.client.workers.list(pool=options.get("pool"))}
         child = children.python(
@@ -101,8 +103,10 @@ class Stack:
         """AssertionError unless the records say that exactly these runs are over, each once, and nothing is held."""
         with redis.Redis.from_url(self.url) as connection:
             lines = connection.xrange("sluice:{default}:finished")
-            assert Counter(next(iter(fields.values())).decode() for _, fields in lines) == Counter(run.id for run in runs)
-            left = [key for key in connection.scan_iter("sluice:{default}:slots*", count=1000)]
+            assert Counter(next(iter(fields.values())).decode() for _, fields in lines) == Counter(
+                run.id for run in runs
+            )
+            left = list(connection.scan_iter("sluice:{default}:slots*", count=1000))
             assert left == []
 
 

@@ -1,6 +1,7 @@
 """What a function worker does with one run: call it, validate, time it out, try it again, say how it ended."""
 
 import asyncio
+import itertools
 import threading
 import time
 from collections import Counter
@@ -173,7 +174,9 @@ async def test_whatever_code_raises_fails_its_run_alone(stack: Stack, where: str
 
 
 @pytest.mark.parametrize(
-    "value", [object(), {"x": print}, "x" * 600_000, 2**70, "\ud800", [[]] * 600_000], ids=["object", "function", "large", "huge number", "half a character", "many"]
+    "value",
+    [object(), {"x": print}, "x" * 600_000, 2**70, "\ud800", [[]] * 600_000],
+    ids=["object", "function", "large", "huge number", "half a character", "many"],
 )
 async def test_a_result_that_cannot_be_kept_fails_the_run(stack: Stack, value: object) -> None:
     own = Functions()
@@ -210,7 +213,7 @@ async def test_a_failed_run_is_tried_again_later_and_later(stack: Stack) -> None
     policy = RetryPolicy(retries=3, delay=0.1, factor=2, max_delay=0.3, jitter=0)
     published = await stack.client.publish("flaky", retry=policy)
     assert await stack.client.result(published, timeout=10) == 4
-    gaps = [after - before for before, after in zip(began, began[1:], strict=False)]
+    gaps = [after - before for before, after in itertools.pairwise(began)]
     for gap, delay in zip(gaps, (0.1, 0.2, 0.3), strict=True):
         assert delay - 0.002 <= gap < delay + 0.5
     run = await stack.client.get(published)
@@ -253,7 +256,14 @@ async def test_a_run_without_retries_left_is_a_dead_letter(stack: Stack) -> None
 
 def test_delays_grow_and_jitter_only_shortens() -> None:
     policy = RetryPolicy(retries=1000, delay=1, factor=2, max_delay=60, jitter=0.25)
-    assert [retry_delay_ms(policy, attempt, 0.0) for attempt in (1, 2, 3, 6, 7, 1000)] == [1000, 2000, 4000, 32000, 60000, 60000]
+    assert [retry_delay_ms(policy, attempt, 0.0) for attempt in (1, 2, 3, 6, 7, 1000)] == [
+        1000,
+        2000,
+        4000,
+        32000,
+        60000,
+        60000,
+    ]
     for attempt in range(1, 1001):
         full = retry_delay_ms(policy, attempt, 0.0)
         least = retry_delay_ms(policy, attempt, 0.999_999)

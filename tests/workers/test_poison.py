@@ -75,6 +75,6 @@ async def test_cancelling_ends_the_child(stack: Stack, witness: Witness, tmp_pat
     spec = codec.encode_plain_spec("wait_for_gate", {"name": "n", "gate": str(tmp_path / "never")})
     async with anyio.create_task_group() as group:
         group.start_soon(kind.watch, HandOff(1, "7", 1, 1, "0" * 32, spec), "")
-        await wait_until(lambda: witness.lines(), description="the child runs")
+        await wait_until(witness.lines, description="the child runs")
         group.cancel_scope.cancel()
     assert state(witness.lines()[0].pid) in "ZX"

@@ -197,7 +197,9 @@ def test_bad_options_are_refused(options: dict[str, Any], match: str) -> None:
         WorkerOptions(**options)
 
 
-@pytest.mark.parametrize("options", [{"queues": ("a b",)}, {"match": ("*",)}, {"labels": ("a,b",)}, {"queues": ("a|b",)}])
+@pytest.mark.parametrize(
+    "options", [{"queues": ("a b",)}, {"match": ("*",)}, {"labels": ("a,b",)}, {"queues": ("a|b",)}]
+)
 async def test_a_bad_filter_is_refused_and_nothing_joins(stack: Stack, options: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput):
         async with Worker(stack.url, FunctionWorker(Functions()), WorkerOptions(**options)) as worker:

@@ -22,4 +22,6 @@ async def main(url: str, options: WorkerOptions) -> None:
 
 if __name__ == "__main__":
     given = json.loads(sys.argv[2])
-    asyncio.run(main(sys.argv[1], WorkerOptions(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})))
+    asyncio.run(
+        main(sys.argv[1], WorkerOptions(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}))
+    )
