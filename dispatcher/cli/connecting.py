@@ -1,37 +1,46 @@
-"""From a command to the server: which one it is, and a client of it."""
+"""From a command to the server: which one it is, and a client of it.
+
+Client and settings are imported when a command runs: `sluice pool --help` needs neither.
+"""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from ..client import Client
-from ..embedded import running_url
-from ..settings import Settings, read_settings
+if TYPE_CHECKING:
+    from ..client import Client
+    from ..settings import Settings
 
 PoolOption = Annotated[
     str | None, Parameter(name=("--pool", "-p"), help="The work pool; SLUICE_POOL, else `default`, when not given.")
 ]
-Names = Annotated[str, Parameter(allow_leading_hyphen=False)]
 
 
-def server_url(settings: Settings) -> str:
+def server_url(settings: "Settings") -> str:
     """SLUICE_REDIS_URL; else the server of a `sluice up` of this folder; else the default."""
+    from ..embedded import running_url
+
     if "redis_url" in settings.model_fields_set:
         return settings.redis_url
     return running_url(settings.data_dir) or settings.redis_url
 
 
-def service_settings() -> Settings:
+def service_settings() -> "Settings":
     """The settings of a service that is started by hand, with the server it is to use."""
+    from ..settings import read_settings
+
     settings = read_settings()
     return settings.model_copy(update={"redis_url": server_url(settings)})
 
 
 @asynccontextmanager
-async def connected(pool: str | None = None) -> AsyncGenerator[Client]:
+async def connected(pool: str | None = None) -> "AsyncGenerator[Client]":
     """A client of the server, for one command."""
+    from ..client import Client
+    from ..settings import read_settings
+
     settings = read_settings()
     async with Client(server_url(settings), pool=pool or settings.pool, payload_limit=settings.payload_limit) as client:
         yield client

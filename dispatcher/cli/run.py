@@ -1,11 +1,10 @@
 """`sluice run`: publish runs and see what became of them."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from ..client import Client, RunOptions
 from ..models import RetryPolicy, Run
 from .asking import DryRun, Yes, may
 from .connecting import PoolOption, connected
@@ -13,6 +12,9 @@ from .failures import ExitCode
 from .output import TABLE, Column, Output, say, show, show_one, span
 from .values import duration, instant, moment, optional_duration, parameters
 from .watching import Timeout, watch_run
+
+if TYPE_CHECKING:
+    from ..client import Client
 
 app = App(name="run", help="Runs: publish, list, inspect, watch and cancel them.")
 
@@ -85,6 +87,8 @@ async def publish(
     output: Output = TABLE,
 ) -> int:
     """Publish a run and print its id."""
+    from ..client import RunOptions
+
     options = RunOptions(
         queue=queue,
         labels=label,
@@ -152,7 +156,7 @@ async def cancel(*runs: str, pool: PoolOption = None, yes: Yes = False, dry_run:
         return _report(runs, await _cancel(client, runs))
 
 
-async def _cancel(client: Client, runs: Sequence[str]) -> list[str]:
+async def _cancel(client: "Client", runs: Sequence[str]) -> list[str]:
     return await client.cancel(*dict.fromkeys(runs))
 
 

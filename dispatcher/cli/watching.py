@@ -1,22 +1,24 @@
 """Waiting for a run: what happens to it on stderr, its result on stdout, its end as the exit code."""
 
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import anyio
 from cyclopts import Parameter
 
-from ..client import Client
 from ..clock import SystemClock
 from ..errors import RunFailed
 from .failures import end_code
 from .output import Output, plain, say
 
+if TYPE_CHECKING:
+    from ..client import Client
+
 Timeout = Annotated[str | None, Parameter(help="Wait no longer than this, e.g. 30s; the run goes on.")]
 _LOOK_SECONDS = 0.25
 
 
-async def watch_run(client: Client, run_id: str, timeout: float | None, output: Output) -> int:
+async def watch_run(client: "Client", run_id: str, timeout: float | None, output: Output) -> int:
     """Follow a run to its end and return the exit code. Raises ResultTimeout, RunNotFound."""
     failure: RunFailed | None = None
     async with anyio.create_task_group() as group:
@@ -38,7 +40,7 @@ async def watch_run(client: Client, run_id: str, timeout: float | None, output: 
     return end_code(run.state, run.reason)
 
 
-async def _tell(client: Client, run_id: str) -> None:
+async def _tell(client: "Client", run_id: str) -> None:
     """Say each state it is seen in, until cancelled."""
     clock, last = SystemClock(), ""
     while True:

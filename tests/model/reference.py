@@ -31,7 +31,7 @@ class Model(Transitions):
         must(reply[0] == "ok", f"pool answered {reply}")
         self.settle(now, told, more=reply[1])
 
-    def set_queue(self, now: int, mode: str, name: str, fields: dict[str, str], reply: Any, told: Told) -> None:  # noqa: PLR0917
+    def set_queue(self, now: int, mode: str, name: str, fields: dict[str, str], reply: Any, told: Told) -> None:
         if mode == "create" and name in self.queues:
             return self.nothing(["exists"], reply, told)
         if mode == "update" and name not in self.queues:
@@ -159,7 +159,7 @@ class Model(Transitions):
         self.happens("worker", "joined", worker.name)
         return self.tell(told, last=True)
 
-    def turn(self, now: int, name: str, seen: int, offer: int, ends: Sequence[End], reply: Any, told: Told) -> None:  # noqa: PLR0917
+    def turn(self, now: int, name: str, seen: int, offer: int, ends: Sequence[End], reply: Any, told: Told) -> None:
         worker = self.workers.get(name)
         if not worker or not worker.live:
             return self.nothing(["gone"], reply, told)
@@ -229,7 +229,7 @@ class Model(Transitions):
         must(reply == ["ok", *statuses], f"start answered {reply}, not {statuses}")
         return self.tell(told, last=True)
 
-    def heartbeat(self, now: int, name: str, seen: int, held: Sequence[str], reply: Any, told: Told) -> None:  # noqa: PLR0917
+    def heartbeat(self, now: int, name: str, seen: int, held: Sequence[str], reply: Any, told: Told) -> None:
         worker = self.workers.get(name)
         if not worker or not worker.live:
             return self.nothing(["gone"], reply, told)

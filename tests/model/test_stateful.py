@@ -81,7 +81,7 @@ class SideBySide(RuleBasedStateMachine):
         old=PICKS,
         again=AGAIN,
     )
-    def publish(self, buckets, delay: int, deadline: int, key: str, old: Sequence[int], again: bool) -> None:  # noqa: PLR0917
+    def publish(self, buckets, delay: int, deadline: int, key: str, old: Sequence[int], again: bool) -> None:
         known = {run.id for pick in old[:1] if (run := self._run(pick))}
         self.pair.publish(buckets, delay=delay, deadline=deadline, key=key, old=sorted(known), again=again)
 
