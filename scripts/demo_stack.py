@@ -52,6 +52,7 @@ class Progress:
 async def kill_one(client: Client, plans: list[Planned], pid: int, log: Path) -> tuple[int, int, float] | None:
     """Freeze the worker; kill it if all that it ended is reported and it is at work, else let it go on."""
     os.kill(pid, signal.SIGSTOP)
+    os.waitpid(pid, os.WUNTRACED)  # noqa: ASYNC222 - short; before it, threads of the worker may still write
     witness = Witness.read(log)
     recent = time.monotonic_ns() - 2_000_000_000
     ended = [attempt.number for attempt in witness.attempts if attempt.pid == pid and attempt.end_ns > recent]

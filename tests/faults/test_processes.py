@@ -1,9 +1,9 @@
 """Processes that die or freeze: nothing is lost, nothing ends twice, and what was lost starts elsewhere in time."""
 
+import time
 from pathlib import Path
 
 import anyio
-import redis
 
 from dispatcher import RunState
 from tests.support.processes import Children
@@ -12,10 +12,6 @@ from tests.support.waiting import wait_until
 from tests.support.witness import Witness
 
 SLACK = 1.5  # two cores, shared with everything else
-
-
-def open_gate(gate: Path) -> None:
-    gate.touch()
 
 
 async def test_runs_of_a_killed_worker_start_elsewhere_within_a_lease_and_a_second(
@@ -32,20 +28,13 @@ async def test_runs_of_a_killed_worker_start_elsewhere_within_a_lease_and_a_seco
     await wait_until(lambda: len(witness.count("start")) == 4, description="the victim runs all")
     await stack.worker_process(children, witness, limit=8)
     victim.send(9)
-    killed = witness.died(victim.pid)
-    await wait_until(
-        lambda: sum(witness.count("start").values()) == 8, description="all have started again", timeout=20
-    )
-    restarted = [line for line in witness.lines() if line.kind == "start" and line.ns > killed]
+    killed = time.time()
+    witness.died(victim.pid)
+    await wait_until(lambda: sum(witness.count("start").values()) == 8, description="all run again", timeout=20)
     found = [await stack.client.get(run) for run in runs]
-    admitted = max(run.admitted_at.timestamp() for run in found if run.admitted_at)
-    with redis.Redis.from_url(stack.url) as connection:
-        now = connection.time()[0]
-    assert now - admitted < 60
-    took = (min(line.ns for line in restarted) - killed) / 1e9
-    assert took < LEASE + 1 + SLACK
     assert {(run.state, run.crashes) for run in found} == {(RunState.RUNNING, 1)}
-    open_gate(gate)
+    assert max(run.admitted_at.timestamp() for run in found if run.admitted_at) - killed < LEASE + 1 + SLACK
+    gate.touch()
     await stack.completed(runs)
     stack.ended_once(runs)
     assert witness.count("end") == dict.fromkeys(("r0", "r1", "r2", "r3"), 1)
@@ -65,7 +54,7 @@ async def test_a_worker_frozen_beyond_its_lease_finishes_nothing_late(
     witness.died(frozen.pid)
     other = await stack.worker_process(children, witness, limit=4)
     await wait_until(lambda: sum(witness.count("start").values()) == 8, description="all run elsewhere", timeout=20)
-    open_gate(gate)
+    gate.touch()
     await stack.completed(runs)
     before = [await stack.client.get(run) for run in runs]
     frozen.thaw()
@@ -96,7 +85,7 @@ async def test_a_worker_frozen_for_less_than_its_lease_goes_on(
     with anyio.move_on_after(1):
         await wait_until(lambda: witness.count("start")["late"], description="it cannot")
     worker.thaw()
-    open_gate(gate)
+    gate.touch()
     await stack.completed([*runs, late])
     witness.exactly_once({"r0", "r1", "r2", "r3", "late"})
     stack.ended_once([*runs, late])
@@ -106,14 +95,15 @@ async def test_a_worker_frozen_for_less_than_its_lease_goes_on(
 async def test_a_push_to_a_dead_worker_starts_elsewhere(stack: Stack, children: Children, witness: Witness) -> None:
     await stack.dispatcher()
     frozen = await stack.worker_process(children, witness)
+    await stack.completed([await stack.client.publish("work", {"name": "first"})])
     frozen.freeze()
     run = await stack.client.publish("work", {"name": "pushed"})
     assert (await stack.client.get(run)).state is RunState.RUNNING  # in the inbox of one who does not read
     await stack.worker_process(children, witness)
     frozen.kill()
     await stack.completed([run])
-    witness.exactly_once({"pushed"})
-    stack.ended_once([run])
+    assert (await stack.client.get(run)).crashes == 1
+    witness.exactly_once({"first", "pushed"})
 
 
 async def test_a_killed_worker_is_missed_when_the_dispatcher_comes_later(
@@ -125,7 +115,7 @@ async def test_a_killed_worker_is_missed_when_the_dispatcher_comes_later(
     await wait_until(lambda: witness.count("start"), description="it runs")
     victim.kill()
     await stack.worker_process(children, witness)
-    stack.service_process(children, "dispatcher")
+    await stack.service_process(children, "dispatcher")
     await stack.completed([run])
     assert (await stack.client.get(run)).crashes == 1
     stack.ended_once([run])
@@ -160,10 +150,7 @@ async def test_services_may_die_at_any_moment(stack: Stack, children: Children, 
     await stack.worker_process(children, witness, limit=10)
     runs = []
     for _ in range(3):
-        services = [stack.service_process(children, name) for name in ("dispatcher", "scheduler")]
-        await wait_until(
-            lambda: [s for s in services if "started" in s.text()] == services, description="they serve", timeout=20
-        )
+        services = [await stack.service_process(children, name) for name in ("dispatcher", "scheduler")]
         for _ in range(20):
             n = len(runs)
             runs.append(await stack.client.publish("work", {"name": f"r{n}"}, delay=0.05 * (n % 5)))

@@ -84,9 +84,16 @@ class Stack:
         await wait_until(joined, description="the worker process has joined", timeout=30)
         return child
 
-    def service_process(self, children: Children, name: str) -> Child:
-        """Start a dispatcher or scheduler in a process of its own."""
-        return children.python(PROGRAMS / "service.py", self.url, name)
+    async def service_process(self, children: Children, name: str) -> Child:
+        """Start a dispatcher or scheduler in a process of its own; returns when it serves."""
+        child = children.python(PROGRAMS / "service.py", self.url, name)
+
+        def serves() -> bool:
+            assert child.exit_code is None, child.text()
+            return "serves" in child.text()
+
+        await wait_until(serves, description=f"the {name} serves", timeout=30)
+        return child
 
     async def completed(self, runs: Iterable[Any], *, timeout: float = 20.0) -> None:
         """Wait until these runs have completed; AssertionError names how one of them ended otherwise."""

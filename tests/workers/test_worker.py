@@ -71,8 +71,12 @@ async def test_a_worker_takes_what_it_may_and_nothing_else(stack: Stack, case: s
     if first == "runs":
         await stack.worker(place.functions, **options)
     await wait_until(lambda: set(place.ran) == expected, description="the worker has run what it may")
-    pool = await stack.client.pools.get("default")
-    assert (pool.queued, pool.running) == (7 - len(expected), 0)
+
+    async def counts() -> bool:
+        pool = await stack.client.pools.get("default")
+        return (pool.queued, pool.running) == (7 - len(expected), 0)
+
+    await wait_until(counts, description="their ends were handed in, the others wait")
     assert len(place.ran) == len(expected)
 
 
