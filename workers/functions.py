@@ -67,7 +67,7 @@ def _validator(function: Callable[..., Any]) -> Callable[[dict[str, Any]], Argum
     def collect(*args: Any, **kwargs: Any) -> Arguments:
         return args, kwargs
 
-    collect.__signature__ = signature  # type: ignore[attr-defined]
+    collect.__signature__ = signature  # type: ignore[attr-defined] # inspect and pydantic read it
     collect.__annotations__ = {key: value for key, value in function.__annotations__.items() if key != "return"}
     collect.__module__, collect.__qualname__ = function.__module__, function.__qualname__
     checked = validate_call(config=ConfigDict(arbitrary_types_allowed=True))(collect)

@@ -48,7 +48,7 @@ class Client:
         self._limit = payload_limit
         self._store = Store(url)
         self._publishers: dict[str, Coalescer[WireRun, str]] = {}
-        self._waiter = Waiter(self._store)
+        self._waiter = Waiter(self._store, self._clock)
         self.pools = Pools(self._store)
         self.queues = Queues(self._store, self.pool)
         self.limits = Limits(self._store, self.pool)

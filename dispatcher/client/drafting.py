@@ -68,6 +68,8 @@ def _is_encodable(text: str) -> bool:
 
 def _words(what: str, given: Iterable[str]) -> tuple[str, ...]:
     """Several words; one text is refused, it would be taken for its letters."""
+    if type(given) is tuple:  # quickly: every publish asks
+        return given
     if isinstance(given, str | bytes) or not isinstance(given, Iterable):
         raise InvalidInput(f"{given!r} are no {what}: give a list of them")
     return tuple(given)
@@ -142,7 +144,7 @@ def draft(
     """A run as the script takes it. Raises InvalidInput, PayloadTooLarge."""
     if not isinstance(function, str) or not 0 < len(function) <= 200:
         raise InvalidInput(f"{function!r} is no function name: text of 1 to 200 characters")
-    if parameters is not None and not isinstance(parameters, Mapping):
+    if type(parameters) is not dict and parameters is not None and not isinstance(parameters, Mapping):
         raise InvalidInput(f"{type(parameters).__name__} parameters: a mapping of names to values is wanted")
     given = dict(parameters or {})
     unknown = options.keys() - RunOptions.__annotations__.keys()

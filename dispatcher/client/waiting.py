@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import Sequence
 
+from ..clock import Clock
 from ..errors import RunFailed, RunNotFound, ServerError
 from ..log import get_logger
 from ..store import End, Store, end_result
@@ -18,8 +19,8 @@ _log = get_logger("client")
 class Waiter:
     """Follows this client's reply stream and wakes who waits. The record is the truth: a lost line is asked for."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store, self._clock = store, clock
         self.client = f"c{os.urandom(8).hex()}"
         self._last: dict[str, str] = {}
         self._ends: dict[tuple[str, str], set[asyncio.Future[End]]] = {}
@@ -76,7 +77,7 @@ class Waiter:
                 told = await self._store.runs.read_replies(self.client, self._last)
             except ServerError as error:
                 _log.warning("replies.unreadable", error=str(error))
-                await asyncio.sleep(0.5)  # noqa: TID251 - a pause between reads of a server that is away
+                await self._clock.sleep(0.5)
                 continue
             for pool, run_id, end in told:
                 for future in self._ends.get((pool, run_id), ()):

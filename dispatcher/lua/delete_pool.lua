@@ -4,6 +4,7 @@
 -- ARGV     now_ms    int   0: the server's clock
 -- RETURNS  {'deleted' | 'more' | 'no_pool'} or {'holds', queued, scheduled, running, workers}
 --
+-- `holds`: nothing changed. Repeatable: while `more`, call again; a pool that is gone answers `no_pool`.
 -- include: clock
 if call('EXISTS', root) == 0 then return {'no_pool'} end
 

@@ -7,6 +7,7 @@
 -- REST     field, value, ...: limit ('' none), paused (0 | 1), description, retention_ms, retention_count, crashes
 -- RETURNS  {'ok', more}, {'exists', type} or {'no_pool'}
 --
+-- Absolute: an update sent twice sets the same again; a second create answers `exists` and changes nothing.
 -- include: state clock events bucket config creating sweep settle
 local known = read_pool().type
 if known and mode ~= 'update' then return {'exists', known} end

@@ -7,6 +7,7 @@
 -- REST     field, value, ...: priority, limit ('' none), paused (0 | 1), description
 -- RETURNS  {'ok', more}, {'exists'}, {'no_queue'} or {'no_pool'}
 --
+-- Absolute: an update sent twice sets the same again; a second create answers `exists` and changes nothing.
 -- include: state clock events bucket config creating parking sweep settle
 if not read_pool().type then return {'no_pool'} end
 local queue = read_queue(name)

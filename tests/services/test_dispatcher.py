@@ -20,7 +20,9 @@ LEASE_MS = round(LEASE * 1000)
 async def silent_worker(stack: Stack, name: str) -> object:
     """A worker that joins, takes a run, and is not heard of again; returns the run."""
     async with Store(stack.url) as store:
-        await store.workers.join("default", Joining(name, lane_name(), 1, LEASE_MS, "function", auto_start=True, info={}))
+        await store.workers.join(
+            "default", Joining(name, lane_name(), 1, LEASE_MS, "function", auto_start=True, info={})
+        )
         run = await stack.client.publish("f")
         turn = await store.workers.turn("default", name, 0, offer=True, ends=())
     assert [given.id for given in turn.runs] == [run.id]
@@ -154,7 +156,9 @@ async def test_the_pool_keeps_so_many_finished_runs(stack: Stack) -> None:
     assert {run.id for run in await stack.client.list()} == {run.id for run in runs[20:]}
 
 
-async def test_a_dispatcher_forgets_what_the_pool_no_longer_keeps(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_dispatcher_forgets_what_the_pool_no_longer_keeps(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The service does it by itself; entries are made old, since nothing younger than 120 s may go."""
     monkeypatch.setattr("dispatcher.caretaker.RETAIN_SECONDS", 0.05)
     await stack.client.pools.update("default", retention_ms=1)
