@@ -1,7 +1,7 @@
 """Lint the Lua: luacheck on the composed text, which is what Redis runs, and the house's own rules for each file.
 
-Every fault is told as `file:line: what`, in terms of the file a person edits. Run by scripts/check. Without luacheck only
-the house's rules are checked; under CI=true its absence is a failure.
+Every fault is told as `file:line: what`, in terms of the file a person edits. Run by scripts/check. Without luacheck
+only the house's rules are checked; under CI=true its absence is a failure.
 """
 
 import os
@@ -145,7 +145,7 @@ def house_faults(name: str, source: str, fields: Collection[str] = ()) -> list[s
     lines, code = source.splitlines(), without_comments(source)
     faults = [f"{name}:{most}: longer than {most} lines, split it by noun"] if len(lines) > most else []
     faults += header_faults(name, source) if is_command else ()
-    for number, (line, bare) in enumerate(zip(lines, code.splitlines(), strict=True), 1):
+    for number, (line, bare) in enumerate(zip(lines, code.split("\n"), strict=False), 1):
         if len(line) > COLUMNS:
             faults.append(f"{name}:{number}: longer than {COLUMNS} columns")
         faults += [f"{name}:{number}: {why}" for rule, why in FORBIDDEN.items() if re.search(rule, bare)]
@@ -201,7 +201,7 @@ def is_hidden(here: Place, there: Place, code: str) -> bool:
 
 
 def luacheck() -> list[str]:
-    """luacheck's faults of the composed scripts, each once, at its place."""
+    """All faults that luacheck finds in the composed scripts, each once, at its place."""
     if shutil.which("luacheck") is None:
         return ["luacheck is missing: install the package lua-check"] if os.environ.get("CI") == "true" else []
     composed = {name: scripts.compose(name) for name in scripts.names()}
@@ -236,7 +236,9 @@ def composed_faults() -> list[str]:
 
 def faults() -> list[str]:
     """All faults of the scripts as they are."""
-    sources = {path.relative_to(LUA).as_posix(): path.read_text(encoding="utf-8") for path in sorted(LUA.rglob("*.lua"))}
+    sources = {
+        path.relative_to(LUA).as_posix(): path.read_text(encoding="utf-8") for path in sorted(LUA.rglob("*.lua"))
+    }
     fields = set().union(*(key_names(without_comments(source)) for source in sources.values()))
     found = [fault for name, source in sources.items() for fault in house_faults(name, source, fields)]
     return found + composed_faults() + luacheck()

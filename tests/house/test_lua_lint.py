@@ -146,8 +146,13 @@ def test_shadowing_is_told_where_it_can_hide_something(lua: Lua):
     include = "local function shared(key) return call, key end\n"
     lua(bad=HEAD + "-- include: one\nreturn shared(root, key)", include_one=include)
     assert lint_lua.luacheck() == [], "a parameter of an include hides an argument of the script, which it cannot mean"
-    lua(bad=HEAD + "-- include: one\nlocal function f(shared) return shared end\nreturn f(root, key)", include_one=include)
-    assert any("of include/one.lua:1" in told and told.startswith(f"bad.lua:{CODE + 1}") for told in lint_lua.luacheck())
+    lua(
+        bad=HEAD + "-- include: one\nlocal function f(shared) return shared end\nreturn f(root, key)",
+        include_one=include,
+    )
+    assert any(
+        "of include/one.lua:1" in told and told.startswith(f"bad.lua:{CODE + 1}") for told in lint_lua.luacheck()
+    )
     lua(bad=HEAD + "local a = root\nlocal function f(a) return a end\nreturn f(a, key)")
     assert any(told.startswith(f"bad.lua:{CODE + 1}: shadowing") for told in lint_lua.luacheck())
 
@@ -156,7 +161,9 @@ def test_shadowing_is_told_where_it_can_hide_something(lua: Lua):
 @wants_luacheck
 def test_a_fault_inside_an_include_is_told_there(lua: Lua):
     include = "local one = 1\n\nlocal function use() return call, one, missing end\n"
-    lua(bad=HEAD + "local function f()\n  -- here: deep\n  return use()\nend\nreturn f(root, key)", include_deep=include)
+    lua(
+        bad=HEAD + "local function f()\n  -- here: deep\n  return use()\nend\nreturn f(root, key)", include_deep=include
+    )
     assert lint_lua.luacheck() == ["include/deep.lua:3: accessing undefined variable 'missing'"]
 
 
