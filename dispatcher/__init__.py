@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         NotFound,
         PayloadTooLarge,
         PoolNotFound,
+        QueueDeleting,
         QueueNotFound,
         ResultTimeout,
         RunFailed,
@@ -24,28 +25,11 @@ if TYPE_CHECKING:
     from .models import RetryPolicy, Run, RunState, WorkPool, WorkQueue
 
 __all__ = [
-    "BlockingClient",
-    "Client",
-    "Conflict",
-    "InvalidInput",
-    "NotFound",
-    "PayloadTooLarge",
-    "PoolNotFound",
-    "Publish",
-    "Published",
-    "QueueNotFound",
-    "ResultTimeout",
-    "RetryPolicy",
-    "Run",
-    "RunFailed",
-    "RunNotFound",
-    "RunOptions",
-    "RunState",
-    "ServerError",
-    "SluiceError",
-    "WorkPool",
+    "BlockingClient", "Client", "Conflict", "InvalidInput", "NotFound", "PayloadTooLarge", "PoolNotFound",
+    "Publish", "Published", "QueueDeleting", "QueueNotFound", "ResultTimeout", "RetryPolicy", "Run",
+    "RunFailed", "RunNotFound", "RunOptions", "RunState", "ServerError", "SluiceError", "WorkPool",
     "WorkQueue",
-]
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -128,7 +128,7 @@ def header_faults(name: str, source: str) -> Iterator[str]:
     header = "".join(takewhile(lambda line: line.startswith("--"), source.splitlines(keepends=True)))
     if not re.match(rf"-- {name.removesuffix('.lua')}: .+\.\n--\n", header):
         yield f"{name}:1: the first line is `-- name: one sentence.`, then an empty one"
-    if len(re.findall(r"^-- KEYS +root +the pool$", header, re.MULTILINE)) != 1:
+    if len(re.findall(r"^-- KEYS +root +the pool\n(?=-- [AR])", header, re.MULTILINE)) != 1:
         yield f"{name}:1: the header declares one key, `-- KEYS     root      the pool`"
     if "\n-- ARGV" not in header and "\n-- REST" not in header:
         yield f"{name}:1: no -- ARGV in the header"

@@ -140,9 +140,10 @@ async def inspect(run: str, /, *, pool: PoolOption = None, output: Output = TABL
 
 @app.command
 async def watch(run: str, /, *, pool: PoolOption = None, timeout: Timeout = None, output: Output = TABLE) -> int:
-    """Wait for a run's end, print its result, exit by how it ended: 0, failed 10, cancelled 11, crashed 12, timed out
-    13, expired 14; 124 when --timeout was over first.
-    """  # noqa: D205 - it is the page of help
+    """Wait for a run's end, print its result, exit by how it ended.
+
+    0 completed, 10 failed, 11 cancelled, 12 crashed, 13 timed out, 14 expired; 124 when --timeout was over first.
+    """
     async with connected(pool) as client:
         return await watch_run(client, run, optional_duration(timeout), output)
 

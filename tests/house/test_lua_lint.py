@@ -62,7 +62,11 @@ def test_a_rule_fires_at_its_line(line: str, fault: str):
     [
         ("-- bad: a command.", "-- other: a command.", "one sentence"),
         ("-- KEYS     root      the pool\n", "", "declares one key"),
-        ("-- KEYS     root      the pool\n", 2 * "-- KEYS     root      the pool\n", "declares one key"),
+        (
+            "-- KEYS     root      the pool\n",
+            "-- KEYS     root      the pool\n--          due       one more\n",
+            "one key",
+        ),
         ("-- ARGV     key       str   a word\n", "", "no -- ARGV"),
         ("-- RETURNS  nothing\n", "", "no -- RETURNS"),
         ("-- Repeatable.\n", "-- include: state\n", "guarantees"),
