@@ -18,7 +18,6 @@ FORBIDDEN = re.compile(
     r"|utils?|helpers?|common|manager)(?=_|$)"
 )
 ALLOWED = {
-    "task": "an asyncio task",
     "job_variables": "the user's word for what a deployment sets",
     "job_template": "the user's word, base job template",
     "task_status": "anyio's name for the argument",
@@ -109,3 +108,18 @@ def test_what_a_package_exports_is_sorted_and_there(name: str):
     assert exported == sorted(exported, key=lambda name: (not name.isupper(), not name[0].isupper(), name))
     assert len(exported) == len(set(exported))
     assert [wanted for wanted in exported if not hasattr(package, wanted)] == []
+
+
+def test_what_a_user_meets_is_exported():
+    """Types and errors that a method of a client takes, returns or names can be imported from `dispatcher`."""
+    package = importlib.import_module("dispatcher")
+    said = " ".join(
+        f"{inspect.signature(method)} {method.__doc__}"
+        for kind in (package.Client, package.BlockingClient)
+        for _, method in members(kind)
+        if inspect.isfunction(method)
+    )
+    known = {
+        name for module in ("errors", "models") for name, _ in own(importlib.import_module(f"dispatcher.{module}"))
+    }
+    assert {name for name in known if re.search(rf"\b{name}\b", said)} - set(package.__all__) == set()
