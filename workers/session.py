@@ -53,7 +53,6 @@ class Session:
         self._loop = asyncio.get_running_loop()
         self._tally = Tally()
         self.executed = 0
-        self.last_turn = 0.0
 
     async def run(self) -> None:
         """Join, work, leave. Raises WorkerGone, and what join raises."""
@@ -135,7 +134,6 @@ class Session:
             delay = 0.05
             once_offered = once_offered or offer
             self.lease.renewed(asked)
-            self.last_turn = asked
             self._taken(ends, turn)
             self._receive_turn(turn)
             if self._draining and once_offered >= self._once and not self.holding.runs and not self._ends:

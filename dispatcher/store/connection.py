@@ -31,36 +31,29 @@ def commands(url: str) -> aredis.Redis:
 
 
 def calls(url: str) -> aredis.Redis:
-    """A client for scripts. No socket timeout: redis-py pays a task for it on each write; see `Link.run`."""
-    return aredis.Redis.from_url(
-        url, socket_timeout=None, socket_connect_timeout=3, retry=_patient(), single_connection_client=True
-    )
+    """A client for scripts, one at a time."""
+    return _single(url, _patient())
 
 
 def turns(url: str) -> aredis.Redis:
     """A client for a worker's turns. The write leaves before anything else runs: what it starts overlaps the call."""
+    return _single(url, AsyncRetry(NoBackoff(), 0))
+
+
+def blocking(url: str) -> aredis.Redis:
+    """A client for one reader that waits up to BLOCK_MS at a time; `Link.read` sets the timeout above it."""
+    return _single(url, AsyncRetry(NoBackoff(), 0))
+
+
+def _single(url: str, retry: AsyncRetry) -> aredis.Redis:
+    """One connection. No socket timeout: redis-py pays a task for it on each write; the link bounds each call."""
     return aredis.Redis.from_url(
-        url,
-        socket_timeout=None,
-        socket_connect_timeout=3,
-        retry=AsyncRetry(NoBackoff(), 0),
-        single_connection_client=True,
+        url, socket_timeout=None, socket_connect_timeout=3, retry=retry, single_connection_client=True
     )
 
 
 def _patient() -> AsyncRetry:
     return AsyncRetry(ExponentialWithJitterBackoff(base=0.02, cap=1), retries=6)
-
-
-def blocking(url: str) -> aredis.Redis:
-    """A client for one reader that waits up to BLOCK_MS at a time; `Link.read` sets the timeout above it."""
-    return aredis.Redis.from_url(
-        url,
-        socket_timeout=None,
-        socket_connect_timeout=3,
-        retry=AsyncRetry(NoBackoff(), 0),
-        single_connection_client=True,
-    )
 
 
 def heartbeats(url: str, lease_seconds: float) -> redis.Redis:
