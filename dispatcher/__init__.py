@@ -7,10 +7,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .client import BlockingClient, Client, Publish, Published, RunOptions
+    from .client import BlockingClient, Client, Publish, RunOptions
     from .errors import (
+        ClaimLost,
         Conflict,
         InvalidInput,
+        NoRun,
         NotFound,
         PayloadTooLarge,
         PoolNotFound,
@@ -22,20 +24,21 @@ if TYPE_CHECKING:
         ServerError,
         SluiceError,
     )
-    from .models import RetryPolicy, Run, RunState, WorkPool, WorkQueue
+    from .models import Published, RetryPolicy, Run, RunState, WorkPool, WorkQueue
+    from .running import Context, context
 
 __all__ = [
-    "BlockingClient", "Client", "Conflict", "InvalidInput", "NotFound", "PayloadTooLarge", "PoolNotFound",
-    "Publish", "Published", "QueueDeleting", "QueueNotFound", "ResultTimeout", "RetryPolicy", "Run",
-    "RunFailed", "RunNotFound", "RunOptions", "RunState", "ServerError", "SluiceError", "WorkPool",
-    "WorkQueue",
+    "BlockingClient", "ClaimLost", "Client", "Conflict", "Context", "InvalidInput", "NoRun", "NotFound",
+    "PayloadTooLarge", "PoolNotFound", "Publish", "Published", "QueueDeleting", "QueueNotFound", "ResultTimeout",
+    "RetryPolicy", "Run", "RunFailed", "RunNotFound", "RunOptions", "RunState", "ServerError", "SluiceError",
+    "WorkPool", "WorkQueue", "context",
 ]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    for module in ("errors", "models", "client"):
+    for module in ("errors", "models", "running", "client"):
         found = getattr(import_module(f".{module}", __name__), name, None)
         if found is not None:
             globals()[name] = found

@@ -24,7 +24,7 @@ HARD_LIMIT = 1024 * 1024
 SPEC_FIELDS = (
     "function", "parameters", "retry", "timeout", "name", "tags", "command", "entrypoint", "at", "expires_at",
     "deployment", "deployment_version", "schedule", "parent", "job_variables", "traceparent", "reply_to", "source",
-    "durability",
+    "durability", "retry_of",
 )  # fmt: skip
 
 _HEADER = struct.Struct(">BB6s4sH")
@@ -123,7 +123,7 @@ def decode_spec(data: bytes) -> RunSpec:
     values["retry"] = RetryPolicy(*retry) if retry else _NO_RETRY
     values["tags"] = tuple(values.get("tags") or ())
     values["parameters"] = values.get("parameters") or {}
-    if values.get("command"):
+    if isinstance(values.get("command"), list):
         values["command"] = tuple(values["command"])
     return RunSpec(**values)
 
@@ -148,12 +148,13 @@ def decode_facts(packed: bytes) -> list[Any]:
 
 
 def encode_extra(
-    *, at: int = 0, expires_at: int = 0, idempotency_key: str = "", ttl_ms: int = 0, client: str = ""
-) -> bytes:
+    *, at: int = 0, expires_at: int = 0, idempotency_key: str = "", ttl_ms: int = 0, client: str = "",
+    parent: str = "", parent_token: str = "", retry_of: str = "",
+) -> bytes:  # fmt: skip
     """What publish needs to know beside the spec; empty for most runs."""
-    if not (at or expires_at or idempotency_key or client):
+    if not (at or expires_at or idempotency_key or client or parent or retry_of):
         return b""
-    return pack([at, expires_at, idempotency_key, ttl_ms, client])
+    return pack([at, expires_at, idempotency_key, ttl_ms, client, parent, parent_token, retry_of])
 
 
 def encode_plain_spec(function: str, parameters: dict[str, Any], limit: int = PAYLOAD_LIMIT) -> bytes:

@@ -9,6 +9,8 @@ SluiceError
     WorkerGone              this worker's lease ended; its runs are somebody else's
     RunFailed               a result was asked for of a run that did not complete
     ResultTimeout           it is not over yet
+    ClaimLost               a run's code speaks for a claim that is over
+    NoRun                   `context` was used where no run is executed
     SettingsError           an environment variable with a bad value
     ServerError             ServerUnreachable, ServerUnfit (too old, eviction policy), CredentialsRefused
 """
@@ -155,6 +157,21 @@ class RunFailed(SluiceError):
         super().__init__(
             f"run {run_id} ended as {state}" + (f" ({reason})" if reason else "") + (f": {error}" if error else "")
         )
+
+
+class ClaimLost(SluiceError):
+    """The run's claim is over, was taken back, or is asked to end: nothing may be done in its name any more."""
+
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+        super().__init__(f"run {run_id} does not hold its claim any more, or was asked to end: nothing was published")
+
+
+class NoRun(SluiceError):
+    """No run is executed here."""
+
+    def __init__(self) -> None:
+        super().__init__("no run is executed here: `context` is for code that a Sluice worker runs")
 
 
 class ResultTimeout(SluiceError):

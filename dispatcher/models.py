@@ -56,6 +56,12 @@ REASONS: dict[str, str] = {
     "replaced": "a newer run took its place",
     "out_of_memory": "it was killed for want of memory",
     "handed_back": "its worker gave it back unstarted",
+    "infrastructure": "the worker could not start it or lost sight of it",
+    "not_found": "its command, entrypoint or working directory is not there",
+    "import_failed": "its code could not be imported",
+    "exit_code": "its process ended with a code that is not 0",
+    "signal": "its process was ended by a signal",
+    "parent_cancelled": "its parent was cancelled and took it along",
 }
 
 
@@ -75,10 +81,14 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True)
 class RunSpec:
-    """What a publisher says of a run; written once, opaque to scripts."""
+    """What a publisher says of a run; written once, opaque to scripts.
+
+    One of function, command and entrypoint says what it does. A command is a list of arguments; one text is a script
+    for `sh -eu -c`.
+    """
 
     function: str | None = None
-    command: tuple[str, ...] | None = None
+    command: tuple[str, ...] | str | None = None
     entrypoint: str | None = None
     parameters: dict[str, Any] = field(default_factory=dict)
     name: str | None = None
@@ -96,19 +106,7 @@ class RunSpec:
     reply_to: str | None = None
     source: str | None = None
     durability: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class NewRun:
-    """A run to be published: where it waits, and its spec."""
-
-    id: str
-    spec: RunSpec
-    queue: str = "default"
-    labels: tuple[str, ...] = ()
-    keys: tuple[str, ...] = ()
-    idempotency_key: str | None = None
-    idempotency_ttl_ms: int = 86_400_000
+    retry_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +133,14 @@ class Run:
     finished_at: datetime | None = None
     result: Any = None
     error: str = ""
+
+
+class Published(NamedTuple):
+    """A run that is there now. `is_new` is False when it was there before: the same id, or the same idempotency key."""
+
+    id: str
+    pool: str
+    is_new: bool
 
 
 class HandOff(NamedTuple):

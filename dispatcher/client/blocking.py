@@ -8,8 +8,8 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar, Unpack
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from ..models import Run, RunState
-from .client import DEFAULT_URL, Client, Published
+from ..models import Published, Run, RunState
+from .client import DEFAULT_URL, Client
 from .drafting import Publish, RunOptions
 
 P = ParamSpec("P")
@@ -53,7 +53,7 @@ class BlockingClient:
 
     def publish(
         self,
-        function: str,
+        function: str | None = None,
         parameters: Mapping[str, Any] | None = None,
         /,
         *,

@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, NamedTuple, Self, Unpack
+from typing import Any, Self, Unpack
 
 from ..clock import Clock, SystemClock
 from ..errors import InvalidInput, ResultTimeout
-from ..models import Run, RunState
+from ..models import Published, Run, RunState
 from ..names import check_name
 from ..store import Store, WireRun
 from ..store.runs import PUBLISH_AT_ONCE
@@ -18,14 +18,6 @@ from .waiting import Waiter, result_of
 
 DEFAULT_URL = "redis://127.0.0.1:6379/0"
 _BYTES_AT_ONCE = 8 * 1024 * 1024
-
-
-class Published(NamedTuple):
-    """A run that is there now. `is_new` is False when it was there before: the same id, or the same idempotency key."""
-
-    id: str
-    pool: str
-    is_new: bool
 
 
 class Client:
@@ -75,7 +67,7 @@ class Client:
 
     async def publish(
         self,
-        function: str,
+        function: str | None = None,
         parameters: Mapping[str, Any] | None = None,
         /,
         *,
@@ -84,6 +76,7 @@ class Client:
     ) -> Published:
         """Publish one run. Options are RunOptions: queue, labels, keys, at, delay, expires, retries, timeout, ...
 
+        Workers of other types than `function` execute `command=[...]` or `entrypoint="file.py:function"` instead.
         Raises InvalidInput (nothing was published), PoolNotFound, QueueDeleting, ServerError.
         """
         target = pool or self.pool
@@ -133,15 +126,18 @@ class Client:
             raise ResultTimeout(run_id, timeout or 0) from None
         return result_of(run_id, end)
 
-    async def cancel(self, *runs: Published | str, pool: str | None = None) -> list[str]:
-        """Cancel runs: 'cancelled', 'cancelling' (its worker is asked), 'already' (over) or 'missing' for each."""
+    async def cancel(self, *runs: Published | str, children: bool = False, pool: str | None = None) -> list[str]:
+        """Cancel runs: 'cancelled', 'cancelling' (its worker is asked), 'already' (over) or 'missing' for each.
+
+        `children` takes along the runs that they published, and theirs.
+        """
         targets = [self._which(run, pool) for run in runs]
         statuses: dict[tuple[str, str], str] = {}
         for name in dict.fromkeys(name for _, name in targets):
             ids = list(dict.fromkeys(run_id for run_id, of in targets if of == name))
             for start in range(0, len(ids), 64):
                 part = ids[start : start + 64]
-                found = await self._store.runs.cancel(name, part)
+                found = await self._store.runs.cancel(name, part, tree=children)
                 statuses |= zip(((run_id, name) for run_id in part), found, strict=True)
         return [statuses[target] for target in targets]
 

@@ -1,6 +1,7 @@
 """From what a caller says to what the publish script takes: checked, encoded, named. Nothing here talks to Redis."""
 
 import math
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -38,13 +39,18 @@ class RunOptions(TypedDict, total=False):
     name: str | None
     tags: Sequence[str]
     run_id: str | None
+    command: Sequence[str] | str | None
+    shell: bool
+    entrypoint: str | None
+    job_variables: Mapping[str, Any] | None
+    parent: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Publish:
-    """A run to be published with `publish_many`."""
+    """A run to be published with `publish_many`; without a function, `options` name a command or an entrypoint."""
 
-    function: str
+    function: str | None = None
     parameters: Mapping[str, Any] | None = None
     options: RunOptions | None = None
 
@@ -135,18 +141,62 @@ def _extra(options: RunOptions, at: int, deadline: int) -> bytes:
     ttl = round(1000 * _seconds("time to live", options.get("idempotency_ttl", _DAY)))
     if key and ttl < 1:
         raise InvalidInput("an idempotency key needs a time to live above 0")
-    return codec.encode_extra(at=at, expires_at=deadline, idempotency_key=key, ttl_ms=ttl)
+    return codec.encode_extra(
+        at=at, expires_at=deadline, idempotency_key=key, ttl_ms=ttl, parent=options.get("parent") or ""
+    )
+
+
+def _function(given: str) -> str:
+    if not isinstance(given, str) or not 0 < len(given) <= 200:
+        raise InvalidInput(f"{given!r} is no function name: text of 1 to 200 characters")
+    return given
+
+
+def _command(given: Sequence[str] | str, *, shell: bool) -> tuple[str, ...] | str:
+    """A list of arguments; a text is split as a shell would, or kept whole where a shell is to run it."""
+    if isinstance(given, str) and shell:
+        words: tuple[str, ...] = (given,)
+    elif shell:
+        raise InvalidInput("with `shell`, the command is one text: the script for `sh -eu -c`")
+    else:
+        try:
+            words = tuple(shlex.split(given)) if isinstance(given, str) else _words("words of a command", given)
+        except ValueError as error:
+            raise InvalidInput(f"{given!r} is no command: {error}; give a list of arguments, or shell=True") from None
+    if not words or not words[0] or any(not isinstance(word, str) or "\0" in word for word in words):
+        raise InvalidInput(f"{given!r} is no command: a list of texts, the first one a program")
+    return words[0] if shell else words
+
+
+def _entrypoint(given: str) -> str:
+    if not isinstance(given, str) or not all(given.rpartition(":")[::2]) or len(given) > 1000:
+        raise InvalidInput(f"{given!r} is no entrypoint: `path/file.py:function` or `package.module:function`")
+    return given
+
+
+def _mapping(what: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    if type(given) is not dict and not isinstance(given, Mapping):
+        raise InvalidInput(f"{type(given).__name__} {what}: a mapping of names to values is wanted")
+    return dict(given)
+
+
+def _work(function: str | None, options: RunOptions) -> dict[str, Any]:
+    """What the run does: a function, a command or an entrypoint, one of them."""
+    command, entrypoint = options.get("command"), options.get("entrypoint")
+    if (function is not None) + (command is not None) + (entrypoint is not None) != 1:
+        raise InvalidInput("a run names one of function, command and entrypoint")
+    if options.get("shell") and command is None:
+        raise InvalidInput("`shell` is for a command")
+    if command is not None:
+        return {"command": _command(command, shell=bool(options.get("shell")))}
+    return {"function": _function(function)} if function is not None else {"entrypoint": _entrypoint(entrypoint or "")}
 
 
 def draft(
-    function: str, parameters: Mapping[str, Any] | None, options: RunOptions, clock: Clock, limit: int
+    function: str | None, parameters: Mapping[str, Any] | None, options: RunOptions, clock: Clock, limit: int
 ) -> WireRun:
     """A run as the script takes it. Raises InvalidInput, PayloadTooLarge."""
-    if not isinstance(function, str) or not 0 < len(function) <= 200:
-        raise InvalidInput(f"{function!r} is no function name: text of 1 to 200 characters")
-    if type(parameters) is not dict and parameters is not None and not isinstance(parameters, Mapping):
-        raise InvalidInput(f"{type(parameters).__name__} parameters: a mapping of names to values is wanted")
-    given = dict(parameters or {})
+    given = {} if parameters is None else _mapping("parameters", parameters)
     unknown = options.keys() - RunOptions.__annotations__.keys()
     if unknown:
         raise InvalidInput(f"unknown option {min(unknown)!r}: one of {', '.join(RunOptions.__annotations__)}")
@@ -155,13 +205,16 @@ def draft(
         bucket = checked_bucket(options.get("queue", "default"), labels, keys)
     except TypeError as error:  # not hashable
         raise InvalidInput(f"queue, labels and keys are text: {error}") from error
-    if not options.keys() - {"queue", "labels", "keys"}:
-        return WireRun(new_run_id(), bucket, b"", codec.encode_plain_spec(function, given, limit))
+    if function is not None and not options.keys() - {"queue", "labels", "keys"}:
+        return WireRun(new_run_id(), bucket, b"", codec.encode_plain_spec(_function(function), given, limit))
     at, deadline = _start(options, clock), _deadline(options, clock)
-    timeout, name = options.get("timeout"), options.get("name")
+    timeout, name, parent = options.get("timeout"), options.get("name"), options.get("parent")
+    variables = options.get("job_variables")
     spec = RunSpec(
-        function=function,
+        **_work(function, options),
         parameters=given,
+        job_variables=None if variables is None else _mapping("job variables", variables),
+        parent=None if parent is None else _run_id(parent),
         name=None if name is None else _text("name", name),
         tags=tuple(_text("tag", tag) for tag in _words("tags", options.get("tags", ()))),
         retry=_retry(options),

@@ -20,7 +20,8 @@ if queued + scheduled + running + workers > 0 then return {'holds', queued, sche
 
 local entries = call('XRANGE', root .. ':finished', '-', '+', 'COUNT', 256)
 for _, entry in ipairs(entries) do
-  call('DEL', root .. ':r:' .. entry[2][2])
+  local id = entry[2][2]
+  call('UNLINK', root .. ':r:' .. id, root .. ':log:' .. id, root .. ':children:' .. id)
   call('XDEL', root .. ':finished', entry[1])
 end
 if #entries > 0 then return {'more'} end

@@ -18,7 +18,7 @@ for i, entry in ipairs(entries) do
   local old = now - tonumber(string.match(entry[1], '^%d+'))
   if old < SAFE or (old < age and i > spare) then break end
   local id = entry[2][2]
-  call('DEL', root .. ':r:' .. id)
+  call('UNLINK', root .. ':r:' .. id, root .. ':log:' .. id, root .. ':children:' .. id)
   call('ZREM', root .. ':dead', id)
   gone[#gone + 1] = entry[1]
   forgotten = forgotten + 1

@@ -44,7 +44,7 @@ class RunStore:
         self._link = link
 
     async def publish(self, pool: str, runs: Sequence[WireRun]) -> list[str]:
-        """Publish; '' for each new run, 'exists' or 'same <id>' for the others. Repeatable.
+        """Publish; '' for each new run, 'exists', 'same <id>' or 'fenced' for the others. Repeatable.
 
         Raises PoolNotFound, QueueDeleting, InvalidInput, ServerError; then none of these runs was published.
         """
@@ -61,9 +61,12 @@ class RunStore:
             statuses[index] = status.decode()
         return statuses
 
-    async def cancel(self, pool: str, ids: Sequence[str], reason: str = "asked") -> list[str]:
-        """Cancel; 'cancelled', 'cancelling', 'already' or 'missing' for each. Repeatable."""
-        reply = await self._link.call("cancel", pool, self._link.now_ms, reason, *ids)
+    async def cancel(self, pool: str, ids: Sequence[str], reason: str = "asked", *, tree: bool = False) -> list[str]:
+        """Cancel; `cancelled`, `cancelling`, `already` or `missing` for each. `tree`: children too. Repeatable."""
+        reply = await self._link.call("cancel", pool, self._link.now_ms, reason, int(tree), *ids)
+        more = bool(reply[0]) and tree
+        while more:
+            more = bool((await self._link.call("sweep", pool, self._link.now_ms))[0])
         return [status.decode() for status in reply[1:]]
 
     async def wait(self, pool: str, client: str, ids: Sequence[str]) -> list[End | None]:

@@ -159,7 +159,7 @@ class Pair:
 
     def cancel(self, ids: Sequence[str], *, again: bool = False) -> None:
         now = self.now
-        self._twice(lambda a: self.model.cancel(now, ids, a.reply, a.told), "cancel", "asked", *ids, again=again)
+        self._twice(lambda a: self.model.cancel(now, ids, a.reply, a.told), "cancel", "asked", 0, *ids, again=again)
 
     def promote(self, most: int = 64, *, again: bool = False) -> None:
         now = self.now

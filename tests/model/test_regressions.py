@@ -20,7 +20,7 @@ def test_cancelling_a_held_run_leaves_a_younger_one_with_its_entry_id_alone(new_
         both.execute()
     records = pair.engine.dump().records
     assert records["held"].entry == records["young"].entry
-    assert pair.engine.call("cancel", "asked", "held").reply == [0, "cancelling"]
+    assert pair.engine.call("cancel", "asked", 0, "held").reply == [0, "cancelling"]
     assert pair.engine.dump().ordered("default|") == ["young"]
 
 

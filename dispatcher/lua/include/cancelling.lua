@@ -5,6 +5,10 @@ local function remove_waiting(record)
   return remove(parse_bucket(record.bucket), record)
 end
 
+local function cancel_children(id)
+  if call('EXISTS', root .. ':children:' .. id) == 1 then call('HSETNX', root .. ':sweeps', 'tree ' .. id, '') end
+end
+
 local function cancel_run(id, reason)
   local record = read_record(id)
   if not record then return 'missing' end

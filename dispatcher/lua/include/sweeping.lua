@@ -1,5 +1,5 @@
 -- sweeping: the chunks of bulk edits.
--- include: parking lanes rooms
+-- include: parking lanes rooms cancelling
 local SWEEPS = {}
 
 SWEEPS.key = function(key, cursor, most)
@@ -28,6 +28,17 @@ SWEEPS.lane = function(lane, cursor, most)
   local row = call('ZRANGEBYSCORE', root .. ':ready:', from, '+inf', 'WITHSCORES', 'LIMIT', 0, most)
   for i = 1, #row, 2 do
     if lane_takes(lane, row[i]) then call('ZADD', root .. ':ready:' .. lane, row[i + 1], row[i]) end
+  end
+  return row[#row], #row == 2 * most
+end
+
+-- The children of a run that was cancelled with its tree, in the order of their birth.
+SWEEPS.tree = function(parent, cursor, most)
+  local from = cursor == '' and '-inf' or '(' .. cursor
+  local row = call('ZRANGEBYSCORE', root .. ':children:' .. parent, from, '+inf', 'WITHSCORES', 'LIMIT', 0, most)
+  for i = 1, #row, 2 do
+    cancel_run(row[i], 'parent_cancelled')
+    cancel_children(row[i])
   end
   return row[#row], #row == 2 * most
 end

@@ -1,0 +1,39 @@
+-- publishing: a run is written: its entry or its due time, then its record.
+-- include: record queue backlog
+
+-- `extra` is '' or msgpack [at ms, deadline ms, idempotency key, its time to live ms, reply client, parent,
+-- parent's claim token, retry of]. With a token the parent must hold that claim and not be asked to end.
+local NOTHING = {}
+local function publish(id, name, extra, spec)
+  if call('EXISTS', root .. ':r:' .. id) == 1 then return 'exists' end
+  local options = extra ~= '' and cmsgpack.unpack(extra) or NOTHING
+  local at, deadline, key, client = options[1] or 0, options[2] or 0, options[3] or '', options[5] or ''
+  if key ~= '' then
+    local known = call('GET', root .. ':idem:' .. key)
+    if known then return 'same ' .. known end
+  end
+  local parent, retry_of = options[6] or '', options[8] or ''
+  if parent ~= '' then
+    -- here: kin
+    if is_fenced(parent, options[7] or '') then return 'fenced' end
+    adopt_child(parent, id)
+  end
+  local bucket = parse_bucket(name)
+  ensure_queue(bucket.queue)
+  local flags = (deadline > 0 and HAS_EXPIRY or 0) + (client ~= '' and HAS_LISTENERS or 0)
+  local ms, seq = 0, 0
+  if at <= now then
+    ms, seq = string.match(append(bucket, id), '^(%d+)-(%d+)$')
+    event('published', 'queued', id)
+  end
+  call('SET', root .. ':r:' .. id, struct.pack(HEADER, 1, flags, tonumber(ms), tonumber(seq), #name) .. name .. spec)
+  if at > now or deadline > 0 then
+    -- here: due
+    if at > now then schedule({id = id, bucket = name}, at) end
+    if deadline > 0 then add_due('x', id, deadline) end
+  end
+  if key ~= '' then call('SET', root .. ':idem:' .. key, id, 'PX', options[4]) end
+  if client ~= '' then call('SADD', root .. ':listeners:' .. id, client) end
+  if retry_of ~= '' then call('ZREM', root .. ':dead', retry_of) end
+  return nil
+end
