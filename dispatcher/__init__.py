@@ -24,11 +24,11 @@ if TYPE_CHECKING:
         ServerError,
         SluiceError,
     )
-    from .models import Published, RetryPolicy, Run, RunState, WorkPool, WorkQueue
+    from .models import LogLine, Published, RetryPolicy, Run, RunState, WorkPool, WorkQueue
     from .running import Context, context
 
 __all__ = [
-    "BlockingClient", "ClaimLost", "Client", "Conflict", "Context", "InvalidInput", "NoRun", "NotFound",
+    "BlockingClient", "ClaimLost", "Client", "Conflict", "Context", "InvalidInput", "LogLine", "NoRun", "NotFound",
     "PayloadTooLarge", "PoolNotFound", "Publish", "Published", "QueueDeleting", "QueueNotFound", "ResultTimeout",
     "RetryPolicy", "Run", "RunFailed", "RunNotFound", "RunOptions", "RunState", "ServerError", "SluiceError",
     "WorkPool", "WorkQueue", "context",

@@ -105,6 +105,10 @@ def dead(root: str) -> str:
     return f"{root}:dead"  # ZSET dead letters: run id -> ended at, ms
 
 
+def log(root: str, run_id: str) -> str:
+    return f"{root}:log:{run_id}"  # STREAM of chunks of lines
+
+
 def reply(root: str, client: str) -> str:
     return f"{root}:reply:{client}"  # STREAM of ends this client waits for
 

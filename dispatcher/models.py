@@ -225,3 +225,16 @@ class WorkerInfo:
     version: str = ""
     joined_at: datetime | None = None
     runs: tuple[str, ...] = ()
+
+
+LEVELS = ("debug", "info", "warning", "error")
+CUT = "cut"
+
+
+class LogLine(NamedTuple):
+    """A line of a run's log. Level `cut` is no line of the run's: `cut` lines are missing here."""
+
+    at: datetime
+    level: str
+    text: str
+    cut: int = 0

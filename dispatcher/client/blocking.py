@@ -1,14 +1,15 @@
 """The client for code without an event loop: the same methods, blocking, safe to use from several threads."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
+from datetime import datetime
 from functools import partial
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar, Unpack
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from ..models import Published, Run, RunState
+from ..models import LogLine, Published, Run, RunState
 from .client import DEFAULT_URL, Client
 from .drafting import Publish, RunOptions
 
@@ -77,6 +78,24 @@ class BlockingClient:
     ) -> "list[Run]":
         """As Client.list."""
         return self.run(partial(self.client.list, states=states, queue=queue, limit=limit, pool=pool))
+
+    def logs(
+        self,
+        run: Published | str,
+        *,
+        follow: bool = False,
+        level: str = "debug",
+        since: datetime | None = None,
+        last: int | None = None,
+        pool: str | None = None,
+    ) -> Iterator[LogLine]:
+        """As Client.logs."""
+        lines = self.client.logs(run, follow=follow, level=level, since=since, last=last, pool=pool)
+        try:
+            while (line := self.run(partial(anext, lines, None))) is not None:
+                yield line
+        finally:
+            self.run(lines.aclose)
 
     check = _call(Client.check)
     get = _call(Client.get)

@@ -1,19 +1,21 @@
 """The client: publish runs, follow them, administer pools, queues and limits."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self, Unpack
 
 from ..clock import Clock, SystemClock
 from ..errors import InvalidInput, ResultTimeout
-from ..models import Published, Run, RunState
+from ..models import LogLine, Published, Run, RunState
 from ..names import check_name
 from ..store import Store, WireRun
 from ..store.runs import PUBLISH_AT_ONCE
 from .administration import Limits, Pools, Queues, Workers
 from .coalescing import Coalescer
 from .drafting import Publish, RunOptions, draft
+from .following import Follower, Wanted
 from .waiting import Waiter, result_of
 
 DEFAULT_URL = "redis://127.0.0.1:6379/0"
@@ -155,6 +157,25 @@ class Client:
         except ValueError as error:
             raise InvalidInput(f"{error}: one of {', '.join(RunState)}") from error
         return await self._store.lister.find(pool or self.pool, wanted, queue, limit)
+
+    def logs(
+        self,
+        run: Published | str,
+        *,
+        follow: bool = False,
+        level: str = "debug",
+        since: datetime | None = None,
+        last: int | None = None,
+        pool: str | None = None,
+    ) -> AsyncGenerator[LogLine]:
+        """The lines of a run's log, all attempts; with `follow` also those to come, until the run is over.
+
+        `level` and above, not older than `since`, of those that are there only the `last`. A line of level `cut` says
+        how many are missing there. Raises InvalidInput, and as it is read RunNotFound, ServerError.
+        """
+        run_id, target = self._which(run, pool)
+        wanted = Wanted(level, since, last)
+        return Follower(self._store, self._clock, target, run_id).lines(wanted, follow=follow)
 
     def _which(self, run: Published | str, pool: str | None) -> tuple[str, str]:
         if isinstance(run, Published):

@@ -6,13 +6,15 @@ from typing import Self
 from .care import CareStore, Promotion, Tick
 from .link import Link
 from .listing import RunLister
+from .logs import LogChunk, LogReader, LogStore
 from .pools import LimitStore, PoolStore, QueueStore
 from .runs import End, RunStore, WireRun, end_result
 from .workers import Beat, Heartbeats, Joining, Letters, Turn, WorkerStore
 
 __all__ = [
-    "Beat", "CareStore", "End", "Heartbeats", "Joining", "Letters", "LimitStore", "Link", "PoolStore",
-    "Promotion", "QueueStore", "RunLister", "RunStore", "Store", "Tick", "Turn", "WireRun", "WorkerStore", "end_result",
+    "Beat", "CareStore", "End", "Heartbeats", "Joining", "Letters", "LimitStore", "Link", "LogChunk", "LogReader",
+    "LogStore", "PoolStore", "Promotion", "QueueStore", "RunLister", "RunStore", "Store", "Tick", "Turn", "WireRun",
+    "WorkerStore", "end_result",
 ]  # fmt: skip
 
 
@@ -28,6 +30,7 @@ class Store:
         self.limits = LimitStore(self.link)
         self.workers = WorkerStore(self.link)
         self.care = CareStore(self.link)
+        self.logs = LogStore(self.link)
 
     async def __aenter__(self) -> Self:
         return self

@@ -1,0 +1,108 @@
+"""Logs of runs: written in chunks by workers, read line by line by people."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgpack
+from redis.exceptions import RedisError
+
+from .. import keys, scripts
+from ..models import CUT, LogLine
+from .link import Entry, Link, root_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+PAGE = 32
+"""Entries read at once; a worker's chunks are 64 KB at most."""
+
+
+class LogChunk(NamedTuple):
+    """Lines of one claim, as the log script takes them. `cut` lines were lost before them."""
+
+    run_id: str
+    token: str
+    sequence: int
+    cut: int
+    lines: int
+    size: int
+    packed: bytes
+
+
+class LogStore:
+    """Writes to logs, and opens readers of them."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._script = scripts.load("log")
+
+    async def write(self, pool: str, chunks: Sequence[LogChunk]) -> list[str]:
+        """Add lines: 'ok', 'full', 'already', 'stale' or 'missing' for each chunk. Repeatable. Raises ServerError.
+
+        A log keeps the first 10,000 lines and 1,000,000 bytes of text; of what comes then it keeps the number.
+        """
+        flat = [part for chunk in chunks for part in chunk]
+        reply = await self._link.run(self._script, self._link.calls, pool, *flat)
+        return [status.decode() for status in reply]
+
+    def reader(self, pool: str, run_id: str) -> LogReader:
+        """A reader at the beginning of a run's log."""
+        return LogReader(self._link, pool, run_id)
+
+
+class LogReader:
+    """Reads one run's log from its beginning to its end.
+
+    Lines that were cut are told as one line of level `cut`, before the next line that was kept, or by `rest`.
+    """
+
+    def __init__(self, link: Link, pool: str, run_id: str) -> None:
+        self._link, self._root, self._run_id = link, root_of(pool), run_id
+        self._last, self._cut, self._told = "0-0", 0, 0
+        self._at = datetime.fromtimestamp(0, UTC)
+
+    async def page(self) -> list[LogLine] | None:
+        """The next lines; None when there are no more by now. Raises ServerError."""
+        log = keys.log(self._root, self._run_id)
+        try:
+            entries = await self._link.client.xrange(log, min=f"({self._last}", count=PAGE)
+        except (RedisError, OSError) as error:
+            raise self._link.error(error) from error
+        return self._lines(entries) if entries else None
+
+    async def wait(self, link: Link, listener: str) -> tuple[list[LogLine], bool]:
+        """Wait 2 s for lines, or for the end as told to `listener`; whether to look for the end. Raises ServerError.
+
+        `link` is one that nobody else reads from.
+        """
+        log, reply = keys.log(self._root, self._run_id), keys.reply(self._root, listener)
+        found = dict(await link.read({log: self._last, reply: "0-0"}))
+        return self._lines(found.get(log, ())), reply in found or not found
+
+    async def exists(self) -> bool:
+        """Whether the run is still known, with a log or without one."""
+        try:
+            return bool(await self._link.client.exists(keys.record(self._root, self._run_id)))
+        except (RedisError, OSError) as error:
+            raise self._link.error(error) from error
+
+    def rest(self) -> list[LogLine]:
+        """What was cut after the last line, as one line, or nothing."""
+        missing, self._told = self._cut - self._told, self._cut
+        return [LogLine(self._at, CUT, f"... {missing:,} line{'s' * (missing != 1)} cut", missing)] if missing else []
+
+    def _lines(self, entries: Iterable[Entry]) -> list[LogLine]:
+        found: list[LogLine] = []
+        for entry, fields in entries:
+            self._last = entry.decode()
+            self._cut = int(fields[b"h"].split(b":")[4])
+            rows: list[Any] = msgpack.unpackb(fields[b"l"], unicode_errors="replace") if fields[b"l"] else []
+            if not rows:
+                self._at = datetime.fromtimestamp(int(self._last.split("-")[0]) / 1000, UTC)
+                continue
+            found += self.rest()
+            found += [LogLine(datetime.fromtimestamp(ms / 1000, UTC), level, text) for ms, level, text in rows]
+            self._at = found[-1].at
+        return found
