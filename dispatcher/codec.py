@@ -157,6 +157,14 @@ def encode_extra(
     return pack([at, expires_at, idempotency_key, ttl_ms, client, parent, parent_token, retry_of])
 
 
+def amend_extra(extra: bytes, *, parent_token: str = "", retry_of: str = "") -> bytes:
+    """What publish needs to know, with what only the caller of a drafted run knows."""
+    row = unpack(extra) if extra else []
+    row += ["" if position in {2, 4, 5, 6, 7} else 0 for position in range(len(row), 8)]
+    row[6], row[7] = parent_token or row[6], retry_of or row[7]
+    return pack(row)
+
+
 def encode_plain_spec(function: str, parameters: dict[str, Any], limit: int = PAYLOAD_LIMIT) -> bytes:
     """`encode_spec` of a run that says nothing else: what most publishes are, at a third of the cost."""
     packed = pack((function, parameters) if parameters else (function,))

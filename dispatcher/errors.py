@@ -3,9 +3,10 @@
 SluiceError
     InvalidInput            a name, limit or run that is not well formed; nothing was changed
         PayloadTooLarge
-    NotFound                PoolNotFound, QueueNotFound, RunNotFound, WorkerNotFound
+    NotFound                PoolNotFound, QueueNotFound, RunNotFound, WorkerNotFound, PublisherNotFound
     Conflict                what is asked for does not fit what is there
-        PoolExists, QueueExists, PoolHoldsRuns, QueueHoldsRuns, WorkerTypeMismatch, TooManyLanes
+        PoolExists, QueueExists, PoolHoldsRuns, QueueHoldsRuns, WorkerTypeMismatch, TooManyLanes,
+        PublisherHoldsEntries, TooManyPublishers
     WorkerGone              this worker's lease ended; its runs are somebody else's
     RunFailed               a result was asked for of a run that did not complete
     ResultTimeout           it is not over yet
@@ -73,6 +74,16 @@ class WorkerNotFound(NotFound):
         super().__init__(f"there is no live worker {worker!r}: `sluice worker ls` shows them")
 
 
+class PublisherNotFound(NotFound):
+    """There is no publisher of that name with a stream of its own."""
+
+    def __init__(self, pool: str, publisher: str) -> None:
+        self.pool, self.publisher = pool, publisher
+        super().__init__(
+            f"pool {pool!r} knows no publisher {publisher!r}: `sluice intake publishers ls --pool {pool}` shows them"
+        )
+
+
 class Conflict(SluiceError):
     """What is asked for does not fit what is there; nothing was changed."""
 
@@ -104,10 +115,15 @@ class QueueDeleting(Conflict):
 class HoldsRuns(Conflict):
     """Deleting was refused because there are runs."""
 
-    def __init__(self, what: str, queued: int, scheduled: int, running: int, workers: int = 0) -> None:
-        self.queued, self.scheduled, self.running, self.workers = queued, scheduled, running, workers
+    def __init__(
+        self, what: str, queued: int, scheduled: int, running: int, workers: int = 0, unread: int = 0
+    ) -> None:
+        self.queued, self.scheduled, self.running, self.workers, self.unread = (
+            queued, scheduled, running, workers, unread,
+        )  # fmt: skip
         held = f"{queued} queued, {scheduled} scheduled and {running} running runs"
         also = f", {workers} live workers" if workers else ""
+        also += f", {unread} unread entries of intake (a dispatcher reads them)" if unread else ""
         super().__init__(f"{what} holds {held}{also}: wait until it is empty, or cancel them with `--runs cancel`")
 
 
@@ -117,6 +133,25 @@ class PoolHoldsRuns(HoldsRuns):
 
 class QueueHoldsRuns(HoldsRuns):
     """A queue with runs is not deleted."""
+
+
+class PublisherHoldsEntries(Conflict):
+    """A publisher whose stream has unread entries stays."""
+
+    def __init__(self, publisher: str, unread: int) -> None:
+        self.publisher, self.unread = publisher, unread
+        super().__init__(
+            f"publisher {publisher!r} has {unread} unread entries: a dispatcher reads them; stop the publisher, then "
+            "try again"
+        )
+
+
+class TooManyPublishers(Conflict):
+    """A pool has as many publishers with streams of their own as it may have."""
+
+    def __init__(self, pool: str, most: int) -> None:
+        self.pool, self.most = pool, most
+        super().__init__(f"work pool {pool!r} has {most} publishers already: let some share a stream")
 
 
 class WorkerTypeMismatch(Conflict):

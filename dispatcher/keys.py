@@ -73,6 +73,14 @@ def worker_slots(root: str, worker: str) -> str:
     return f"{root}:slots:worker:{worker}"  # ZSET run id -> hand-off number
 
 
+def suspended(root: str, queue: str) -> str:
+    return f"{root}:suspended:queue:{queue}"  # ZSET run id -> since, ms
+
+
+def children(root: str, run_id: str) -> str:
+    return f"{root}:children:{run_id}"  # ZSET run id -> rank of its birth
+
+
 def workers(root: str) -> str:
     return f"{root}:workers"  # ZSET worker -> lease ends at, ms
 
@@ -87,6 +95,18 @@ def heartbeat(root: str, worker: str) -> str:
 
 def inbox(root: str, worker: str) -> str:
     return f"{root}:inbox:{worker}"  # STREAM of hand-offs and orders
+
+
+def lost(root: str) -> str:
+    return f"{root}:lost"  # SET of dead workers whose runs are not all taken back
+
+
+def watch(root: str) -> str:
+    return f"{root}:watch"  # HASH: the dispatchers' last tick, in ms, and more
+
+
+def test_clock(root: str) -> str:
+    return f"{root}:test-clock"  # STRING; only tests have it
 
 
 def due(root: str) -> str:
@@ -115,3 +135,19 @@ def reply(root: str, client: str) -> str:
 
 def events(root: str) -> str:
     return f"{root}:events"  # STREAM, capped
+
+
+def publish(root: str) -> str:
+    return f"{root}:publish"  # STREAM of runs to be, written by any Redis client
+
+
+def own_publish(root: str, publisher: str) -> str:
+    return f"{root}:publish:{publisher}"  # STREAM, the same for one publisher
+
+
+def publishers(root: str) -> str:
+    return f"{root}:publishers"  # SET of publishers with a stream of their own
+
+
+def rejected(root: str) -> str:
+    return f"{root}:rejected"  # STREAM of entries that are no runs, capped

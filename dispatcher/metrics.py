@@ -47,6 +47,12 @@ SCHEDULE_DELAY = Histogram(
 INVARIANT_VIOLATIONS = Counter(
     "sluice_invariant_violations", "Broken invariants that the audit found.", ("pool", "invariant"), registry=REGISTRY
 )
+INTAKE_ACCEPTED = Counter(
+    "sluice_intake_accepted", "Entries of publish streams that became runs.", ("pool",), registry=REGISTRY
+)
+INTAKE_REJECTED = Counter(
+    "sluice_intake_rejected", "Entries of publish streams that were rejected.", ("pool",), registry=REGISTRY
+)
 LOOP_ERRORS = Counter("sluice_loop_errors", "Rounds of a service loop that failed.", ("component",), registry=REGISTRY)
 REDIS_RECONNECTS = Counter(
     "sluice_redis_reconnects", "Connections to Redis made anew.", ("component",), registry=REGISTRY

@@ -37,7 +37,7 @@ TRANSITIONS: dict[RunState, frozenset[RunState]] = {
     RunState.RUNNING: frozenset(
         {RunState.QUEUED, RunState.SCHEDULED, RunState.CANCELLING, *TERMINAL} - {RunState.EXPIRED}
     ),
-    RunState.CANCELLING: TERMINAL - {RunState.EXPIRED},
+    RunState.CANCELLING: frozenset({RunState.QUEUED, RunState.SCHEDULED, *TERMINAL} - {RunState.EXPIRED}),
     **{state: frozenset() for state in TERMINAL},
 }
 
@@ -59,6 +59,7 @@ REASONS: dict[str, str] = {
     "infrastructure": "the worker could not start it or lost sight of it",
     "not_found": "its command, entrypoint or working directory is not there",
     "import_failed": "its code could not be imported",
+    "stuck": "it goes on although it was asked to end, and cannot be killed: its worker will end",
     "exit_code": "its process ended with a code that is not 0",
     "signal": "its process was ended by a signal",
     "parent_cancelled": "its parent was cancelled and took it along",
@@ -231,7 +232,8 @@ LEVELS = ("debug", "info", "warning", "error")
 CUT = "cut"
 
 
-class LogLine(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class LogLine:
     """A line of a run's log. Level `cut` is no line of the run's: `cut` lines are missing here."""
 
     at: datetime

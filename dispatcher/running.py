@@ -56,12 +56,12 @@ class RunView:
     cancelled: threading.Event = field(default_factory=threading.Event)
 
 
-_current: ContextVar[RunView] = ContextVar("sluice_run")
+_current: ContextVar[RunView | Callable[[], RunView]] = ContextVar("sluice_run")
 _of_process: list[RunView] = []
 
 
-def enter(view: RunView) -> None:
-    """Make it the run of the current task or thread, and of what these start."""
+def enter(view: RunView | Callable[[], RunView]) -> None:
+    """Make it the run of the current task or thread, and of what these start; a callable makes it when it is wanted."""
     _current.set(view)
 
 
@@ -75,7 +75,7 @@ def current() -> RunView:
     found = _current.get(None) or (_of_process[0] if _of_process else None)
     if found is None:
         raise NoRun
-    return found
+    return found if isinstance(found, RunView) else found()
 
 
 class RunLogger:

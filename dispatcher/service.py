@@ -1,11 +1,13 @@
-"""The dispatcher service: opens the store, looks after every pool, nothing more. Any number of replicas."""
+"""The dispatcher service: looks after every pool and takes in what is published by XADD. Any number of replicas."""
 
+import anyio
 from anyio import TASK_STATUS_IGNORED
 from anyio.abc import TaskStatus
 
 from .caretaker import Caretaker
 from .catalogue import Catalogue
 from .clock import SystemClock
+from .intake import Intake
 from .log import get_logger
 from .settings import Settings
 from .store import Store
@@ -16,10 +18,12 @@ _log = get_logger("dispatcher")
 async def serve(settings: Settings, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
     """Run until cancelled. Raises ServerError when the server is away or unfit at the start; rides it out later."""
     clock = SystemClock()
-    async with Store(settings.redis_url) as store:
+    async with Store(settings.redis_url) as store, Store(settings.redis_url) as publishing:
         for warning in await store.link.check():
             _log.warning("server.unsafe", warning=warning)
         caretaker = Caretaker(store, clock, settings.tick_ms / 1000)
         task_status.started()
         _log.info("dispatcher.started")
-        await Catalogue(store, clock, "dispatcher", caretaker.look_after).follow()
+        async with anyio.create_task_group() as group:
+            group.start_soon(Intake(publishing, clock, settings.payload_limit).serve)
+            await Catalogue(store, clock, "dispatcher", caretaker.look_after).follow()

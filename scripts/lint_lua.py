@@ -33,9 +33,10 @@ FORBIDDEN = {
 }
 WITHOUT_KEY = {"TIME"}
 ALL_ARE_KEYS = {"DEL", "UNLINK", "EXISTS"}
+KEY_IS_SECOND = {"XINFO"}
 # Names that hold a key although no line of their file says `name = root`.
 GIVEN_KEYS = {
-    ("include/admission.lua", "scope"): "of bucket.scopes, see bucket.lua",
+    ("include/holding.lua", "scope"): "of bucket.scopes, see bucket.lua",
     ("include/lanes.lua", "lane"): "lanes_of returns ready sets",
     ("include/rooms.lua", "scope"): "callers count scopes",
     ("include/slots.lua", "scope"): "of bucket.scopes, or worker.held",
@@ -44,6 +45,7 @@ GIVEN_KEYS = {
 # Reads of a whole key, with what bounds it.
 WHOLE_READS = {
     ("delete_pool.lua", "HVALS"): "as many as queues with runs; only when a pool is deleted",
+    ("delete_pool.lua", "SMEMBERS"): "256 publishers at most, see publisher.lua",
     ("heartbeat.lua", "ZRANGEBYSCORE"): "what one worker holds: its capacity",
     ("include/lanes.lua", "SMEMBERS"): "64 lanes at most, see join.lua",
     ("include/orders.lua", "HGETALL"): "runs of one worker: its capacity",
@@ -113,7 +115,7 @@ def call_faults(name: str, code: str, fields: Collection[str]) -> Iterator[str]:
     for line, command, rest in calls(code):
         if command in WITHOUT_KEY:
             continue
-        for key in rest if command in ALL_ARE_KEYS else rest[:1]:
+        for key in rest if command in ALL_ARE_KEYS else rest[1:2] if command in KEY_IS_SECOND else rest[:1]:
             first = "".join(re.findall(r"^[\w.]+", key))
             is_field = "." in first and first.split(".")[-1] in fields
             if not (first in known or is_field or (name, first) in GIVEN_KEYS):

@@ -1,9 +1,8 @@
 """`sluice worker`: start workers, and see and drain those that run."""
 
 import os
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import anyio
 from cyclopts import App, Parameter
@@ -11,12 +10,12 @@ from cyclopts import App, Parameter
 from dispatcher.cli.connecting import PoolOption, connected, service_settings
 from dispatcher.cli.output import TABLE, Column, Output, say, show, show_one
 from dispatcher.cli.serving import Health, open_probes, run_service, watch_signals
-from dispatcher.cli.values import optional_duration
+from dispatcher.cli.values import duration, optional_duration
 from dispatcher.models import WorkerInfo
 from dispatcher.settings import Settings
 
 from .service import make_worker
-from .worker import WorkerOptions, clean_host, run_worker
+from .worker import EXIT_STUCK, WorkerOptions, clean_host, run_worker
 
 app = App(name="worker", help="Workers execute runs of one pool.")
 
@@ -61,11 +60,18 @@ def start(
     limit: Annotated[int, Parameter(help="How many runs at once.")] = 100,
     name: Annotated[str | None, Parameter(help="Its name for people; the host's when not given.")] = None,
     lease: Annotated[str | None, Parameter(help="How long it may be silent before its runs are taken back.")] = None,
+    grace: Annotated[str | None, Parameter(help="How long its runs may go on once it is to stop.")] = None,
+    cancel_grace: Annotated[str, Parameter(help="How long a cancelled run may go on before it is killed.")] = "10s",
     run_once: Annotated[bool, Parameter(help="Take what is there once, execute it, end.")] = False,
     app: Annotated[str | None, Parameter(help="Functions, `package.module:attribute`, found from this folder.")] = None,
     health: Health = None,
 ) -> None:
-    """Run a worker. SIGTERM drains it: it takes no more and ends when its runs do; a second one hands them back."""
+    """Run a worker until SIGTERM.
+
+    Then it takes no more, hands back what has not begun, gives its runs the grace and hands back those that still run:
+    they go on elsewhere, no attempt is used. A second signal does so at once. Exit code 75: a plain function could not
+    be ended, so this process had to; start it again.
+    """
     settings = service_settings()
     options = WorkerOptions(
         pool=pool or settings.pool,
@@ -77,6 +83,8 @@ def start(
         name=name or clean_host(),
         lease=optional_duration(lease) or settings.lease_seconds,
         run_once=run_once,
+        grace=settings.grace_seconds if grace is None else duration(grace),
+        cancel_grace=duration(cancel_grace),
     )
     run_service(settings, lambda: _work(settings, options, type, app, health))
 
@@ -90,7 +98,7 @@ async def _work(
             async with anyio.create_task_group() as group:
 
                 def finish() -> None:
-                    say("taking no more runs; a second signal hands back those that run")
+                    say(f"taking no more runs; what runs in {options.grace:g} s is handed back, at a second signal now")
                     drain.set()
 
                 def force() -> None:
@@ -101,8 +109,11 @@ async def _work(
                 await run_worker(worker, drain)
                 group.cancel_scope.cancel()
     say(f"{worker.executed} runs executed")
+    if worker.is_stuck:
+        say("a run went on that cannot be ended: its process ends now, and its slots are free when the lease is over")
+        os._exit(EXIT_STUCK)
     if is_forced.is_set():
-        os._exit(0)  # threads of runs that were handed back must not go on
+        os._exit(0)  # threads must not keep it
 
 
 @app.command
@@ -124,10 +135,15 @@ async def inspect(worker: str, /, *, pool: PoolOption = None, output: Output = T
 async def drain(*workers: str, pool: PoolOption = None) -> None:
     """Ask workers to take no more runs and end when theirs are over."""
     async with connected(pool) as client:
-        await _drain(client, workers)
+        for worker in workers:
+            await client.workers.drain(worker)
+            say(f"worker {worker} takes no more runs and ends when its own are over")
 
 
-async def _drain(client: Any, workers: Iterable[str]) -> None:
-    for worker in workers:
-        await client.workers.drain(worker)
-        say(f"worker {worker} takes no more runs and ends when its own are over")
+@app.command
+async def stop(*workers: str, pool: PoolOption = None) -> None:
+    """As SIGTERM: take no more runs, hand back what has not begun, and after the grace what still runs."""
+    async with connected(pool) as client:
+        for worker in workers:
+            await client.workers.stop(worker)
+            say(f"worker {worker} takes no more runs and ends after its grace at the latest")

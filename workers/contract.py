@@ -17,12 +17,15 @@ and a new claim token. Everything here may therefore happen twice for one run id
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 
 from pydantic import BaseModel
 
 from dispatcher.errors import InvalidInput
 from dispatcher.models import HandOff
+
+from .services import NoServices, RunServices
 
 if TYPE_CHECKING:
     import builtins
@@ -38,6 +41,14 @@ class Outcome(NamedTuple):
     outcome: str
     argument: str = ""
     result: bytes = b""
+
+
+class StillRunning(Exception):
+    """Raised by `watch`: the claim is to end as the verdict says, but something of it goes on; `stop` comes next."""
+
+    def __init__(self, verdict: Outcome) -> None:
+        self.verdict = verdict
+        super().__init__(verdict.argument)
 
 
 class Configuration(BaseModel, extra="forbid"):
@@ -59,6 +70,16 @@ class WorkerType(ABC):
             raise InvalidInput(f"{cls.type} workers execute no Python application: leave --app out")
         return cls()
 
+    _services: Callable[[HandOff], RunServices] = NoServices
+
+    def attach(self, services: Callable[[HandOff], RunServices]) -> None:
+        """What the code of runs may ask of their worker; called at the start of each session, before its first run."""
+        self._services = services
+
+    def services(self, run: HandOff) -> RunServices:
+        """What the code of this claim may ask of its worker."""
+        return self._services(run)
+
     async def open(self) -> None:  # noqa: B027 - many types need none
         """Make ready; raise where this type cannot work here. Called once before the first run."""
 
@@ -75,6 +96,10 @@ class WorkerType(ABC):
 
     async def stop(self, run: HandOff, infrastructure: str, grace: float) -> None:  # noqa: B027 - see its docstring
         """Make certain that nothing of the run goes on. Types without infrastructure: `watch` was cancelled before."""
+
+    def is_over(self, run: HandOff) -> bool:  # noqa: ARG002 - see stop
+        """Whether nothing of the run goes on. Only types whose `stop` may wait for ever need to answer."""
+        return True
 
     async def adopt(self, run: HandOff, infrastructure: str) -> bool:  # noqa: ARG002 - by default nothing is found
         """Whether the run's infrastructure, started by another worker, is here to be watched."""

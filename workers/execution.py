@@ -1,78 +1,113 @@
-"""One run from its hand-off to its end: start, watch, and what a cancel or a lost lease does to it."""
+"""One run from its hand-off to its end: start, watch, and what a cancel or a lost lease does to it.
+
+A claim ends when nothing of it goes on, not before: its slots are held until then. What cannot be ended is stuck.
+"""
 
 import asyncio
 import contextlib
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from dispatcher.clock import Clock
-from dispatcher.errors import ServerError, WorkerGone
+from dispatcher.errors import ServerError, SluiceError, WorkerGone
 from dispatcher.log import get_logger
 from dispatcher.models import HandOff
 from dispatcher.store import Store
 
-from .contract import Outcome, WorkerType
+from .assistance import Place
+from .contract import Outcome, StillRunning, WorkerType
 from .holding import Held
 from .outcomes import error_result
 
-GRACE_SECONDS = 10.0
 _CANCELLED = Outcome("cancelled", "asked")
 _RETURNED = Outcome("return")
 _log = get_logger("worker")
 
 
-class Place(NamedTuple):
-    """Where a claim is executed."""
+class Session(Protocol):
+    """What an execution tells its session, on the loop: `ended` once for each claim, `stuck` perhaps before it."""
 
-    pool: str
-    worker: str
+    def ended(self, held: Held, outcome: Outcome) -> None:
+        """The claim is over."""
+        ...
+
+    def stuck(self, held: Held) -> None:
+        """It was asked to end, goes on, and cannot be killed."""
+        ...
 
 
 class Execution:
-    """Executes runs of one worker type. `ended` is called once for each claim, on the loop."""
+    """Executes runs of one worker type. `grace` is how long a cancelled run has to end by itself, in seconds."""
 
     def __init__(
-        self, store: Store, place: Place, kind: WorkerType, clock: Clock, ended: Callable[[Held, Outcome], None]
-    ) -> None:
-        self._store, self._pool, self._worker = store, place.pool, place.worker
-        self._kind, self._clock, self._ended = kind, clock, ended
+        self, store: Store, place: Place, kind: WorkerType, clock: Clock, session: Session, *, grace: float,
+        flush: Callable[[HandOff], Awaitable[object]],
+    ) -> None:  # fmt: skip
+        self._store, self._place, self._kind, self._clock = store, place, kind, clock
+        self._session, self.grace, self._flush = session, grace, flush
 
     async def execute(self, held: Held) -> None:
         """Run it to its end; the task of this call is what a cancel order cancels."""
+        run = held.run
         try:
-            run = held.run if held.run.spec else await self._fetch(held.run)
+            if not run.spec:
+                run = await self._fetch(run)
             if self._kind.auto_start:
+                held.begun = True
                 outcome = await self._kind.watch(run, "")
             else:
                 outcome = await self._started(run, held)
+        except StillRunning as error:
+            outcome = await self._ended_for_certain(held, error.verdict)
         except asyncio.CancelledError as error:
             outcome = await self._cancelled(held, error)
         except Exception as error:  # noqa: BLE001 - a type may raise anything; no run is left without an end
             _log.exception("run.crashed", run_id=held.run.id)
             outcome = Outcome("crashed", "infrastructure", error_result(error))
-        self._ended(held, outcome)
+        await self._flush(run)
+        self._session.ended(held, outcome)
 
     async def _cancelled(self, held: Held, error: BaseException) -> Outcome:
-        if held.cancel_asked:
-            with contextlib.suppress(asyncio.CancelledError):  # the worker goes meanwhile
-                if self._kind.auto_start:
-                    await self._kind.stop(held.run, "", GRACE_SECONDS)
-            return _CANCELLED
-        if held.stopped:
-            return _RETURNED
-        return Outcome("failed", "raised", error_result(error))  # the user's code raised it
+        if not held.cancel_asked and not held.stopped:
+            return Outcome("failed", "raised", error_result(error))  # the user's code raised it
+        outcome = _CANCELLED if held.cancel_asked else _RETURNED
+        if self._kind.auto_start:
+            return await self._ended_for_certain(held, outcome)
+        return outcome
+
+    async def _ended_for_certain(self, held: Held, verdict: Outcome) -> Outcome:
+        """Wait until nothing of the run goes on; past its grace it is stuck, and its worker with it."""
+        with contextlib.suppress(asyncio.CancelledError):  # asked again, or the worker goes
+            try:
+                async with asyncio.timeout(self.grace):
+                    await self._kind.stop(held.run, "", self.grace)
+            except TimeoutError:
+                await self._report_stuck(held, verdict)
+                await self._kind.stop(held.run, "", 0)
+            return verdict
+        if not held.is_stuck and not self._kind.is_over(held.run):
+            await self._report_stuck(held, verdict)
+        return verdict
+
+    async def _report_stuck(self, held: Held, verdict: Outcome) -> None:
+        """Tell what shall become of it; when the server is away, it will be reclaimed like any run of a lost worker."""
+        run = held.run
+        _log.error("run.stuck", worker=self._place.worker, run_id=run.id, next="the worker ends with code 75")
+        held.is_stuck = True
+        self._session.stuck(held)
+        with contextlib.suppress(SluiceError):
+            await self._store.workers.stuck(*self._place, (run.id, run.token), *verdict)
 
     async def _started(self, run: HandOff, held: Held) -> Outcome:
         held.infrastructure = await self._kind.start(run)
+        held.begun = True
         try:
-            (status,) = await self._store.workers.start(
-                self._pool, self._worker, [(run.id, run.token, held.infrastructure)]
-            )
+            (status,) = await self._store.workers.start(*self._place, [(run.id, run.token, held.infrastructure)])
             if status in ("stale", "cancelling"):
-                await self._kind.stop(run, held.infrastructure, GRACE_SECONDS)
+                await self._kind.stop(run, held.infrastructure, self.grace)
             return await self._kind.watch(run, held.infrastructure)
         except asyncio.CancelledError:
-            await asyncio.shield(self._kind.stop(run, held.infrastructure, GRACE_SECONDS))
+            await asyncio.shield(self._kind.stop(run, held.infrastructure, self.grace))
             raise
         except WorkerGone:
             await self._kind.stop(run, held.infrastructure, 0)
@@ -82,6 +117,6 @@ class Execution:
         """A spec too large to be handed off is read from the record; tried while the lease lasts."""
         while True:
             try:
-                return run._replace(spec=await self._store.workers.spec(self._pool, run.id))
+                return run._replace(spec=await self._store.workers.spec(self._place.pool, run.id))
             except ServerError:
                 await self._clock.sleep(0.2)

@@ -8,11 +8,14 @@ import anyio.to_thread
 from anyio import CapacityLimiter
 
 from dispatcher import codec
+from dispatcher.clock import Clock, SystemClock
 from dispatcher.errors import InvalidInput, PayloadTooLarge
 from dispatcher.models import HandOff
+from dispatcher.running import enter
 
 from .app import load_functions
-from .contract import Outcome, WorkerType
+from .claims import ClaimView
+from .contract import Outcome, StillRunning, WorkerType
 from .functions import Functions, Handler
 from .isolation import Isolation
 from .outcomes import error_result, failure
@@ -27,9 +30,11 @@ class FunctionWorker(WorkerType):
     type = "function"
     auto_start = True
 
-    def __init__(self, functions: Functions, isolation: Isolation | None = None) -> None:
+    def __init__(self, functions: Functions, isolation: Isolation | None = None, clock: Clock | None = None) -> None:
         self._functions = functions
         self._isolation = isolation
+        self._clock = clock or SystemClock()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._threads: CapacityLimiter | None = None
         self._abandoned: dict[tuple[str, str], Future[None]] = {}
 
@@ -65,28 +70,46 @@ class FunctionWorker(WorkerType):
             args, kwargs = handler.arguments(parameters)
         except InvalidInput as error:
             return Outcome("failed", "invalid_parameters", error_result(str(error)))
+        view = self._enter(run, parameters, timeout)
         limit = asyncio.timeout(timeout) if timeout is not None else None
         try:
             if limit:
                 async with limit:
-                    result = await self._call(run, handler, args, kwargs)
+                    result = await self._call(run, view, handler, args, kwargs)
             elif handler.is_async:
                 result = await handler.function(*args, **kwargs)
             else:
-                result = await self._call(run, handler, args, kwargs)
-        except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - the user's code may raise anything
+                result = await self._call(run, view, handler, args, kwargs)
+        except (Exception, SystemExit, KeyboardInterrupt) as error:
             if limit and limit.expired():
-                await self.stop(run, "", 0)
-                return failure(retry, run.attempt, "timed_out", f"ran longer than its timeout of {timeout:g} s")
+                late = failure(retry, run.attempt, "timed_out", f"ran longer than its timeout of {timeout:g} s")
+                if self.is_over(run):
+                    return late
+                raise StillRunning(late) from error
             return failure(retry, run.attempt, "raised", error)
         return finished(result)
 
-    async def stop(self, run: HandOff, infrastructure: str, grace: float) -> None:  # noqa: ARG002 - nothing can be killed
-        """Wait for the run's thread, which cannot be stopped: until it is over, the run keeps its slots."""
-        if thread := self._abandoned.get((run.id, run.token)):
-            await asyncio.wrap_future(thread)
+    def _enter(self, run: HandOff, parameters: dict[str, Any], timeout: float | None) -> ClaimView:
+        """Make it the run of this task, for `dispatcher.context`."""
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        deadline = None if timeout is None else self._clock.now_ms() + round(1000 * timeout)
+        view = ClaimView(run, parameters, deadline, self._services, self._loop)
+        enter(view)
+        return view
 
-    async def _call(self, run: HandOff, handler: Handler, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    async def stop(self, run: HandOff, infrastructure: str, grace: float) -> None:  # noqa: ARG002 - nothing can be killed
+        """Wait for the run's thread, which cannot be killed: it was told by `context.is_cancelled`."""
+        if thread := self._abandoned.get((run.id, run.token)):
+            await asyncio.shield(asyncio.wrap_future(thread))
+
+    def is_over(self, run: HandOff) -> bool:
+        """Whether the run's thread is over."""
+        return (run.id, run.token) not in self._abandoned
+
+    async def _call(
+        self, run: HandOff, view: ClaimView, handler: Handler, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
         if handler.is_async:
             return await handler.function(*args, **kwargs)
         if self._threads is None:
@@ -104,6 +127,7 @@ class FunctionWorker(WorkerType):
         try:
             return await anyio.to_thread.run_sync(call, limiter=self._threads)
         except asyncio.CancelledError:
+            view.cancel()
             if not thread.cancel():  # it began
                 self._abandoned[run.id, run.token] = thread
                 thread.add_done_callback(lambda _: self._abandoned.pop((run.id, run.token), None))

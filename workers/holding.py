@@ -16,7 +16,9 @@ class Held:
     run: HandOff
     task: "asyncio.Task[None] | None" = None
     infrastructure: str = ""
+    begun: bool = False
     cancel_asked: bool = False
+    is_stuck: bool = False
     stopped: bool = False
     ended: bool = False
 
@@ -61,6 +63,10 @@ class Holding:
         """`seen`, and then the ids: in this order every run up to `seen` is among them, from any thread."""
         seen = self.seen
         return seen, list(self.runs)
+
+    def is_free(self) -> bool:
+        """Whether nothing is held but what is stuck."""
+        return all(held.is_stuck and not held.ended for held in self.runs.values())
 
     def running(self) -> int:
         """Runs that have not ended here."""

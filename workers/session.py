@@ -7,6 +7,8 @@ Who is right when this process dies: Redis. What it holds is taken back when the
 """
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from dispatcher.clock import Clock
@@ -14,38 +16,61 @@ from dispatcher.errors import ServerError, WorkerGone
 from dispatcher.log import get_logger
 from dispatcher.metrics import FENCING_REJECTIONS, REDIS_RECONNECTS, WORKER_TURNS, Tally
 from dispatcher.models import HandOff
-from dispatcher.store import Beat, Heartbeats, Joining, Store, Turn
+from dispatcher.store import Beat, Claim, Heartbeats, Joining, Store, Turn
 
+from .assistance import Assistance, Place
 from .contract import Outcome, WorkerType
-from .execution import Execution, Place
+from .execution import Execution
 from .heartbeat import HeartbeatThread
 from .holding import END_WIDTH, Ends, Held, Holding
 from .lease import Lease
+from .run_logs import LogWriter
 
 RELIST_SECONDS = 0.001
 """After a push the worker is not listed as idle; a turn soon after lists it, ends of that millisecond travel along."""
 GATHER_SECONDS = 0.001
 ENDS_AT_ONCE = 64
+FORCED_GRACE_SECONDS = 0.5
+"""For runs that a second signal stops."""
+_LEFT_BEHIND_SECONDS = 1.0
 _log = get_logger("worker")
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a session ends.
+
+    `run_once` takes what is there and goes; `grace` seconds are for runs when it is to stop, `cancel_grace` for one
+    that is cancelled. `stuck` is called when a run goes on that cannot be ended.
+    """
+
+    run_once: bool
+    grace: float
+    cancel_grace: float
+    stuck: Callable[[], None]
 
 
 class Session:
     """A worker from join to leave. `run` returns when it was drained, raises WorkerGone when it lost its lease."""
 
     def __init__(
-        self, store: Store, pool: str, joining: Joining, kind: WorkerType, clock: Clock, *, run_once: bool = False
+        self, store: Store, pool: str, joining: Joining, kind: WorkerType, *, clock: Clock, manner: Manner
     ) -> None:
-        self._store, self._pool, self._joining = store, pool, joining
+        self._store, self._pool, self._joining, self._manner = store, pool, joining, manner
         self.name = joining.name
         self._clock = clock
         self.lease = Lease(joining.lease_ms / 1000, clock)
         self.holding = Holding()
-        self._execution = Execution(store, Place(pool, joining.name), kind, clock, self._run_ended)
+        place = Place(pool, joining.name)
+        self._logs = LogWriter(store, pool, joining.name, clock)
+        self._assistance = Assistance(store, place, clock, self._logs, self._want_turn)
+        kind.attach(self._assistance.of_run)
+        self._execution = Execution(store, place, kind, clock, self, grace=manner.cancel_grace, flush=self._logs.flush)
         self._ends: Ends = []
         self._wake = asyncio.Event()
         self._turn_wanted = True
-        self._draining = run_once
-        self._once = run_once
+        self._draining = self._once = manner.run_once
+        self._stop_asked = False
         self._gone = False
         self._over = False
         self._failure: BaseException | None = None
@@ -65,7 +90,8 @@ class Session:
         )  # fmt: skip
         beats.start()
         _log.info("worker.joined", worker=self.name, pool=self._pool, lane=self._joining.lane)
-        helpers = [self._loop.create_task(self._read_inbox()), self._loop.create_task(self._watch_lease())]
+        duties = (self._read_inbox(), self._watch_lease(), self._logs.run(), self._assistance.run())
+        helpers = [self._loop.create_task(duty) for duty in duties]
         for helper in helpers:
             helper.add_done_callback(self._helper_ended)
         try:
@@ -73,30 +99,52 @@ class Session:
         finally:
             self._over = True
             self._stop_running()
-            for task in [*helpers, *self._tasks]:
+            if self._tasks:  # of a lost lease: what cannot be ended goes on, and may be found stuck
+                await asyncio.wait(self._tasks, timeout=_LEFT_BEHIND_SECONDS)
+            await self._logs.close()
+            await self._assistance.close()
+            for task in helpers:
                 task.cancel()
-            await asyncio.gather(*helpers, *self._tasks, return_exceptions=True)
+            await asyncio.gather(*helpers, return_exceptions=True)
             await asyncio.to_thread(beats.stop)
+        if not self.holding.runs:
+            await self._leave()
+        _log.info("worker.left", worker=self.name, pool=self._pool, runs=self.executed)
+
+    async def _leave(self) -> None:
+        """Not with a stuck run: its slots are held until this process is gone, so the lease has to end."""
         try:
             await self._store.workers.leave(self._pool, self.name)
         except ServerError as error:
             _log.warning("worker.unheard", worker=self.name, error=str(error), next="its lease will end")
-        _log.info("worker.left", worker=self.name, pool=self._pool, runs=self.executed)
 
     def drain(self) -> None:
         """Take no more runs, finish what is in hand, then leave."""
         self._draining = True
         self._want_turn()
 
-    def hand_back(self) -> None:
-        """Stop what is running and hand it back, uncharged."""
-        self._draining = True
-        self._stop_running()
-        self._want_turn()
+    def stop(self) -> None:
+        """Hand back what has not begun, take no more, and after the grace hand back what still runs, uncharged."""
+        if not self._stop_asked:
+            self._stop_asked = True
+            self._stop_running(begun=False)
+            self._loop.call_later(self._manner.grace, self.hand_back)
+        self.drain()
 
-    def _stop_running(self) -> int:
-        """Cancel what runs, to be handed back; how many."""
-        running = [held for held in self.holding.runs.values() if held.task and not held.ended]
+    def hand_back(self, *, forced: bool = False) -> None:
+        """Stop what is running and hand it back, uncharged; what cannot be stopped is stuck, sooner when `forced`."""
+        if forced:
+            self._execution.grace = FORCED_GRACE_SECONDS
+        self._stop_running()
+        self.drain()
+
+    def _stop_running(self, *, begun: bool = True) -> int:
+        """Cancel what runs, or only what has not begun, to be handed back; how many."""
+        running = [
+            held
+            for held in self.holding.runs.values()
+            if held.task and not held.ended and not held.stopped and (begun or not held.begun)
+        ]
         for held in running:
             held.stopped = True
             if held.task:
@@ -136,7 +184,7 @@ class Session:
             self.lease.renewed(asked)
             self._taken(ends, turn)
             self._receive_turn(turn)
-            if self._draining and once_offered >= self._once and not self.holding.runs and not self._ends:
+            if self._draining and once_offered >= self._once and self.holding.is_free() and not self._ends:
                 return
         raise WorkerGone(self.name)
 
@@ -176,7 +224,7 @@ class Session:
             self.holding.saw(turn.last)
         if turn.more:
             self._turn_wanted = True
-        self._obey(turn.orders, drain=turn.drain)
+        self._obey(turn.orders, turn.go)
 
     # What comes in ---------------------------------------------------------------------------------------------------
 
@@ -193,16 +241,18 @@ class Session:
                     self._receive(run)
                 self._loop.call_later(RELIST_SECONDS, self._want_turn)
                 await self._clock.sleep(0)  # the runs begin before the next read is sent: 0.1 ms sooner
-            elif not letters.orders and not letters.drain:
+            elif not (letters.orders or letters.go or letters.resumed):
                 self._want_turn()  # an empty read: what a lost push or bell left behind comes with this turn
-            self._obey(letters.orders, drain=letters.drain)
+            for claim in letters.resumed:
+                self._assistance.resumed(claim)
+            self._obey(letters.orders, letters.go)
 
     def _receive(self, run: HandOff) -> None:
         held = self.holding.take(run)
         if held is None:
             return
         if self.lease.left <= 0:
-            self._run_ended(held, Outcome("return"))
+            self.ended(held, Outcome("return"))
             return
         task = self._loop.create_task(self._execution.execute(held))
         held.task = task
@@ -212,9 +262,15 @@ class Session:
     def _task_ended(self, task: "asyncio.Task[None]", held: Held) -> None:
         self._tasks.discard(task)
         if not held.ended:  # cancelled before it began
-            self._run_ended(held, Outcome("cancelled", "asked") if held.cancel_asked else Outcome("return"))
+            self.ended(held, Outcome("cancelled", "asked") if held.cancel_asked else Outcome("return"))
 
-    def _run_ended(self, held: Held, outcome: Outcome) -> None:
+    def stuck(self, held: Held) -> None:  # noqa: ARG002 - whichever it is, this process has to end
+        """Take no more runs: a run goes on that cannot be ended."""
+        self.stop()
+        self._manner.stuck()
+
+    def ended(self, held: Held, outcome: Outcome) -> None:
+        """A claim is over; its end goes in with the next turn."""
         held.ended = True
         run = held.run
         self._ends += (run.id, run.token, outcome.outcome, outcome.argument, outcome.result)
@@ -224,8 +280,10 @@ class Session:
         self._turn_wanted = True
         self._wake.set()
 
-    def _obey(self, orders: list[tuple[str, str]], *, drain: bool) -> None:
-        if drain and not self._draining:
+    def _obey(self, orders: list[Claim], go: str) -> None:
+        if go == "stop" and not self._stop_asked:
+            self.stop()
+        elif go and not self._draining:
             self.drain()
         for run_id, token in orders:
             held = self.holding.runs.get(run_id)
@@ -250,7 +308,7 @@ class Session:
 
     def _heard(self, beat: Beat) -> None:
         """From the heartbeat thread."""
-        self._loop.call_soon_threadsafe(lambda: self._obey(beat.orders, drain=beat.drain))
+        self._loop.call_soon_threadsafe(lambda: self._obey(beat.orders, beat.go))
 
     def _lost(self) -> None:
         """From the heartbeat thread: this worker is not known any more."""

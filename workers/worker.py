@@ -15,11 +15,13 @@ from dispatcher.names import check_name, lane_name
 from dispatcher.store import Joining, Store
 
 from .contract import WorkerType
-from .session import Session
+from .session import Manner, Session
 
 _log = get_logger("worker")
 LEAST_LEASE = 2.0
 HAND_BACK_SECONDS = 10.0
+EXIT_STUCK = 75
+"""EX_TEMPFAIL of sysexits.h: its supervisor is to start it again."""
 
 
 def clean_host() -> str:
@@ -30,7 +32,11 @@ def clean_host() -> str:
 
 @dataclass(frozen=True)
 class WorkerOptions:
-    """What a worker takes and how. No queues and no match: every queue of the pool. `lease` in seconds, 2 at least."""
+    """What a worker takes and how. No queues and no match: every queue of the pool.
+
+    In seconds: `lease`, 2 at least; `grace` for its runs when it is to stop; `cancel_grace` for a run that is cancelled
+    or timed out.
+    """
 
     pool: str = "default"
     queues: tuple[str, ...] = ()
@@ -41,6 +47,8 @@ class WorkerOptions:
     name: str = field(default_factory=clean_host)
     lease: float = 15.0
     run_once: bool = False
+    grace: float = 30.0
+    cancel_grace: float = 10.0
 
     def __post_init__(self) -> None:
         check_name("pool", self.pool)
@@ -49,6 +57,8 @@ class WorkerOptions:
             raise InvalidInput(f"{self.limit!r} is no worker limit: 1 to 10,000 runs at once")
         if not LEAST_LEASE <= self.lease <= 3600:
             raise InvalidInput(f"{self.lease!r} is no lease: {LEAST_LEASE:g} to 3,600 seconds")
+        if min(self.grace, self.cancel_grace) < 0:
+            raise InvalidInput("a grace is 0 seconds or more")
 
 
 def package_version() -> str:
@@ -71,6 +81,8 @@ class Worker:
         self._clock = clock or SystemClock()
         self._session: Session | None = None
         self._stopping = False
+        self.is_stuck = False
+        """Whether a run went on that cannot be ended: this process has to go, with code 75."""
         self.executed = 0
 
     async def __aenter__(self) -> Self:
@@ -86,7 +98,7 @@ class Worker:
         joined, delay = False, 0.1
         while not self._stopping:
             self._session = session = Session(
-                self._store, self.options.pool, self._joining(), self._kind, self._clock, run_once=self.options.run_once
+                self._store, self.options.pool, self._joining(), self._kind, clock=self._clock, manner=self._manner()
             )
             try:
                 await session.run()
@@ -111,10 +123,24 @@ class Worker:
             self._session.drain()
 
     def stop(self) -> None:
+        """Hand back what has not begun, and after the grace what still runs, uncharged; then `run` returns."""
+        self._stopping = True
+        if self._session:
+            self._session.stop()
+
+    def hand_back(self) -> None:
         """Hand back what is in hand, uncharged; `run` returns soon."""
         self._stopping = True
         if self._session:
-            self._session.hand_back()
+            self._session.hand_back(forced=True)
+
+    def _manner(self) -> Manner:
+        options = self.options
+        return Manner(options.run_once, options.grace, options.cancel_grace, self._found_stuck)
+
+    def _found_stuck(self) -> None:
+        self.is_stuck = True
+        self.stop()
 
     @property
     def is_live(self) -> bool:
@@ -144,7 +170,7 @@ class Worker:
 
 
 async def run_worker(worker: Worker, drain: anyio.Event) -> None:
-    """Run it until it has left: drained once `drain` is set; cancelled, it hands back what it holds.
+    """Run it until it has left: stopped, with its grace, once `drain` is set; cancelled, it hands back what it holds.
 
     Handing back needs the server, which may be away: after ten seconds the lease has to end by itself.
     """
@@ -159,7 +185,7 @@ async def run_worker(worker: Worker, drain: anyio.Event) -> None:
 
 async def _drain_at(worker: Worker, drain: anyio.Event) -> None:
     await drain.wait()
-    worker.drain()
+    worker.stop()
 
 
 async def _hand_back_at_cancel(worker: Worker, own: anyio.CancelScope) -> None:
@@ -167,4 +193,4 @@ async def _hand_back_at_cancel(worker: Worker, own: anyio.CancelScope) -> None:
         await anyio.sleep_forever()
     finally:
         own.deadline = anyio.current_time() + HAND_BACK_SECONDS
-        worker.stop()
+        worker.hand_back()

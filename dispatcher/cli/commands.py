@@ -24,6 +24,9 @@ OURS = (
     Command("pool", "dispatcher.cli.pool:app", "Create and change work pools, see who holds their slots."),
     Command("queue", "dispatcher.cli.queue:app", "Create and change work queues."),
     Command("limit", "dispatcher.cli.limit:app", "Limit how many runs of a concurrency key run at once."),
+    Command("profile", "dispatcher.cli.profile:app", "Keep settings under a name, and choose between them."),
+    Command("doctor", "dispatcher.cli.doctor:doctor", "Check server, pools, workers and this installation."),
+    Command("intake", "dispatcher.cli.intake:app", "See what was rejected of plain XADD; publishers with own streams."),
     Command("dispatcher", "dispatcher.cli.dispatcher:app", "Start a dispatcher."),
     Command("version", "dispatcher.cli.version:show_version", "Print the version."),
 )
@@ -35,7 +38,8 @@ _HELP = {
 TITLE = "Sluice dispatches runs through pools, queues and limits, on Redis."
 _FOOT = """\
 Options everywhere: --help, --debug (tracebacks). Lists take -o table|wide|json|jsonl|name and -q (names only).
-The server is SLUICE_REDIS_URL, else the `sluice up` of this folder, else redis://127.0.0.1:6379/0."""
+The server is SLUICE_REDIS_URL or the active profile's, else the `sluice up` of this folder, else
+redis://127.0.0.1:6379/0."""
 
 
 def all_commands() -> list[Command]:

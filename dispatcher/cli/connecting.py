@@ -19,7 +19,7 @@ PoolOption = Annotated[
 
 
 def server_url(settings: "Settings") -> str:
-    """SLUICE_REDIS_URL; else the server of a `sluice up` of this folder; else the default."""
+    """SLUICE_REDIS_URL or a profile's; else the server of a `sluice up` of this folder; else the default."""
     from ..embedded import running_url
 
     if "redis_url" in settings.model_fields_set:

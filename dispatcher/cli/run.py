@@ -9,6 +9,7 @@ from ..models import RetryPolicy, Run
 from .asking import DryRun, Yes, may
 from .connecting import PoolOption, connected
 from .failures import ExitCode
+from .logs import logs
 from .output import TABLE, Column, Output, say, show, show_one, span
 from .values import duration, instant, moment, optional_duration, parameters
 from .watching import Timeout, watch_run
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from ..client import Client
 
 app = App(name="run", help="Runs: publish, list, inspect, watch and cancel them.")
+app.command(logs)
 
 Repeated = tuple[str, ...]
 RunIds = Annotated[tuple[str, ...], Parameter(name="RUN", help="Ids of runs.")]
@@ -155,6 +157,16 @@ async def cancel(*runs: str, pool: PoolOption = None, yes: Yes = False, dry_run:
         return ExitCode.OK
     async with connected(pool) as client:
         return _report(runs, await _cancel(client, runs))
+
+
+@app.command
+def schema() -> None:
+    """Print the JSON Schema of a run as any program may publish it by XADD."""
+    import json
+
+    from ..intake import json_schema
+
+    print(json.dumps(json_schema(), indent=2))
 
 
 async def _cancel(client: "Client", runs: Sequence[str]) -> list[str]:

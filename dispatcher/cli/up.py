@@ -38,7 +38,7 @@ def up(
     """Run all of Sluice on this machine until Ctrl-C or SIGTERM. Data is kept and is there again the next time."""
     settings = read_settings({"data_dir": data_dir, "pool": pool})
     if "redis_url" in settings.model_fields_set:
-        say("warning: SLUICE_REDIS_URL is set: other commands will use that server, not this one")
+        say("warning: SLUICE_REDIS_URL or a profile names a server: other commands will use that server, not this one")
     worker_options = {"app": app, "limit": limit} if app else None
     run_service(settings, partial(_serve_all, settings, port, worker_options))
 

@@ -153,3 +153,7 @@ class Workers:
     async def drain(self, name: str, *, pool: str | None = None) -> None:
         """Ask a worker to take no more runs and go when its hands are empty. Raises WorkerNotFound."""
         await self._store.drain(pool or self._pool, name)
+
+    async def stop(self, name: str, *, pool: str | None = None) -> None:
+        """As `drain`, but what still runs after the worker's grace is handed back, uncharged. Raises WorkerNotFound."""
+        await self._store.drain(pool or self._pool, name, "stop")

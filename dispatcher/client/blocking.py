@@ -12,6 +12,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from ..models import LogLine, Published, Run, RunState
 from .client import DEFAULT_URL, Client
 from .drafting import Publish, RunOptions
+from .intake import IntakeAdministration
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -25,6 +26,14 @@ class Namespace:
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         return lambda *args, **kwargs: self._portal.call(partial(getattr(self._target, name), *args, **kwargs))
+
+
+class BlockingIntake:
+    """`client.intake`, blocking."""
+
+    def __init__(self, portal: BlockingPortal, target: IntakeAdministration) -> None:
+        self.rejected = Namespace(portal, target.rejected)
+        self.publishers = Namespace(portal, target.publishers)
 
 
 def _call(method: Callable[Concatenate[Client, P], Awaitable[T]]) -> Callable[Concatenate["BlockingClient", P], T]:
@@ -47,6 +56,7 @@ class BlockingClient:
         self.queues = Namespace(self._portal, self.client.queues)
         self.limits = Namespace(self._portal, self.client.limits)
         self.workers = Namespace(self._portal, self.client.workers)
+        self.intake = BlockingIntake(self._portal, self.client.intake)
 
     def run(self, call: Callable[[], Awaitable[T]]) -> T:
         """Run an async call on the client's loop and wait for it."""

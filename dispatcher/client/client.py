@@ -16,6 +16,7 @@ from .administration import Limits, Pools, Queues, Workers
 from .coalescing import Coalescer
 from .drafting import Publish, RunOptions, draft
 from .following import Follower, Wanted
+from .intake import IntakeAdministration
 from .waiting import Waiter, result_of
 
 DEFAULT_URL = "redis://127.0.0.1:6379/0"
@@ -47,6 +48,7 @@ class Client:
         self.queues = Queues(self._store, self.pool)
         self.limits = Limits(self._store, self.pool)
         self.workers = Workers(self._store, self.pool)
+        self.intake = IntakeAdministration(self._store, self.pool)
 
     async def __aenter__(self) -> Self:
         return self

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
 
 from .. import codec
 from ..clock import Clock
@@ -193,9 +193,14 @@ def _work(function: str | None, options: RunOptions) -> dict[str, Any]:
 
 
 def draft(
-    function: str | None, parameters: Mapping[str, Any] | None, options: RunOptions, clock: Clock, limit: int
+    function: str | None,
+    parameters: Mapping[str, Any] | None,
+    options: RunOptions,
+    clock: Clock,
+    limit: int,
+    **more: str | None,
 ) -> WireRun:
-    """A run as the script takes it. Raises InvalidInput, PayloadTooLarge."""
+    """A run as the script takes it; `more` goes into its spec as it is. Raises InvalidInput, PayloadTooLarge."""
     given = {} if parameters is None else _mapping("parameters", parameters)
     unknown = options.keys() - RunOptions.__annotations__.keys()
     if unknown:
@@ -205,7 +210,7 @@ def draft(
         bucket = checked_bucket(options.get("queue", "default"), labels, keys)
     except TypeError as error:  # not hashable
         raise InvalidInput(f"queue, labels and keys are text: {error}") from error
-    if function is not None and not options.keys() - {"queue", "labels", "keys"}:
+    if function is not None and not more and not options.keys() - {"queue", "labels", "keys"}:
         return WireRun(new_run_id(), bucket, b"", codec.encode_plain_spec(_function(function), given, limit))
     at, deadline = _start(options, clock), _deadline(options, clock)
     timeout, name, parent = options.get("timeout"), options.get("name"), options.get("parent")
@@ -221,6 +226,7 @@ def draft(
         timeout=None if timeout is None else _seconds("timeout", timeout),
         at=at or None,
         expires_at=deadline or None,
+        **cast("dict[str, Any]", more),
     )
     return WireRun(
         _run_id(options.get("run_id")), bucket, _extra(options, at, deadline), codec.encode_spec(spec, limit)

@@ -2,7 +2,7 @@
 --
 -- KEYS     root      the pool
 -- ARGV     now_ms    int   0: the server's clock
--- RETURNS  {'deleted' | 'more' | 'no_pool'} or {'holds', queued, scheduled, running, workers}
+-- RETURNS  {'deleted' | 'more' | 'no_pool'} or {'holds', queued, scheduled, running, workers, unread entries of intake}
 --
 -- `holds`: nothing changed. Repeatable: while `more`, call again; a pool that is gone answers `no_pool`.
 -- include: clock
@@ -16,7 +16,11 @@ end
 
 local queued, scheduled, running = total(root .. ':depth'), total(root .. ':later'), call('ZCARD', root .. ':slots')
 local workers = call('ZCARD', root .. ':workers') + call('SCARD', root .. ':lost')
-if queued + scheduled + running + workers > 0 then return {'holds', queued, scheduled, running, workers} end
+local publishers, unread = call('SMEMBERS', root .. ':publishers'), call('XLEN', root .. ':publish')
+for _, name in ipairs(publishers) do unread = unread + call('XLEN', root .. ':publish:' .. name) end
+if queued + scheduled + running + workers + unread > 0 then
+  return {'holds', queued, scheduled, running, workers, unread}
+end
 
 local entries = call('XRANGE', root .. ':finished', '-', '+', 'COUNT', 256)
 for _, entry in ipairs(entries) do
@@ -31,8 +35,10 @@ for _, name in ipairs(names) do
   call('ZREM', root .. ':queues', name)
 end
 if #names > 0 then return {'more'} end
+for _, name in ipairs(publishers) do call('DEL', root .. ':publish:' .. name) end
 for _, part in ipairs({'finished', 'priorities', 'limits', 'rank', 'due', 'bell', 'events', 'dead', 'sweeps', 'watch',
-  'idle', 'lanes', 'ready:', 'waiting', 'parked', 'depth', 'later'}) do
+  'idle', 'lanes', 'ready:', 'waiting', 'parked', 'depth', 'later', 'publish', 'publishers',
+  'rejected'}) do
   call('DEL', root .. ':' .. part)
 end
 call('DEL', root)

@@ -50,14 +50,15 @@ local function cancel_scheduled()
 end
 
 local function cancel_running()
-  for _, id in ipairs(call('ZRANGE', root .. ':slots:queue:' .. name, 0, CHUNK - 1)) do
-    cancel_run(id, 'queue_deleted')
+  for _, set in ipairs({':slots:queue:', ':suspended:queue:'}) do
+    local held_by = root .. set .. name
+    for _, id in ipairs(call('ZRANGE', held_by, 0, CHUNK - 1)) do cancel_run(id, 'queue_deleted') end
   end
 end
 
 local function held()
   return tonumber(call('HGET', root .. ':depth', name) or '0'), tonumber(call('HGET', root .. ':later', name) or '0'),
-    call('ZCARD', root .. ':slots:queue:' .. name)
+    call('ZCARD', root .. ':slots:queue:' .. name) + call('ZCARD', root .. ':suspended:queue:' .. name)
 end
 
 if cancel == 1 then

@@ -13,9 +13,9 @@ if is_live(worker) then retire(worker) end
 local ids = call('ZRANGE', worker.held, 0, 63)
 for _, id in ipairs(ids) do
   local record, facts = read_record(id), read_facts(id)
-  release(id, parse_bucket(record.bucket), worker.held)
+  release(id, parse_bucket(record.bucket), worker.held, facts)
   if facts.state == 'cancelling' then
-    terminate(record, facts, 'cancelled', 'asked', '')
+    end_cancelling(record, facts, 'asked')
   else
     requeue(record, facts, false)
   end

@@ -32,7 +32,7 @@ flush_released()
 local caller = nil
 if offer == 1 and worker.state == 'online' then
   caller = worker
-  if count(worker.held) < worker.capacity then list_idle(worker) end
+  if worker_room(worker) > 0 then list_idle(worker) end
 else
   delist(worker)
 end

@@ -4,16 +4,17 @@ from types import TracebackType
 from typing import Self
 
 from .care import CareStore, Promotion, Tick
+from .intake import IntakeStore
 from .link import Link
 from .listing import RunLister
 from .logs import LogChunk, LogReader, LogStore
 from .pools import LimitStore, PoolStore, QueueStore
 from .runs import End, RunStore, WireRun, end_result
-from .workers import Beat, Heartbeats, Joining, Letters, Turn, WorkerStore
+from .workers import Beat, Claim, Heartbeats, Joining, Letters, Turn, WorkerStore
 
 __all__ = [
-    "Beat", "CareStore", "End", "Heartbeats", "Joining", "Letters", "LimitStore", "Link", "LogChunk", "LogReader",
-    "LogStore", "PoolStore", "Promotion", "QueueStore", "RunLister", "RunStore", "Store", "Tick", "Turn", "WireRun",
+    "Beat", "CareStore", "Claim", "End", "Heartbeats", "IntakeStore", "Joining", "Letters", "LimitStore", "Link", "LogChunk",
+    "LogReader", "LogStore", "PoolStore", "Promotion", "QueueStore", "RunLister", "RunStore", "Store", "Tick", "Turn", "WireRun",
     "WorkerStore", "end_result",
 ]  # fmt: skip
 
@@ -30,6 +31,7 @@ class Store:
         self.limits = LimitStore(self.link)
         self.workers = WorkerStore(self.link)
         self.care = CareStore(self.link)
+        self.intake = IntakeStore(self.link)
         self.logs = LogStore(self.link)
 
     async def __aenter__(self) -> Self:

@@ -53,14 +53,16 @@ class Link:
         except (RedisError, OSError) as error:
             raise self.error(error) from error
 
-    async def read(self, streams: dict[str, str]) -> list[tuple[str, list[Entry]]]:
+    async def read(self, streams: dict[str, str], count: int | None = None) -> list[tuple[str, list[Entry]]]:
         """Entries after those given (stream -> entry id), waiting up to BLOCK_MS for one; raises ServerError.
+
+        `count`: at most so many of each stream.
 
         One reader at a time. A read that takes longer than it may is abandoned with its connection.
         """
         try:
             async with asyncio.timeout(connection.READ_SECONDS):
-                reply: Any = await self.blocking.xread(dict(streams), block=connection.BLOCK_MS)
+                reply: Any = await self.blocking.xread(dict(streams), count=count, block=connection.BLOCK_MS)
         except (RedisError, OSError) as error:
             raise self.error(error) from error
         rows = reply.items() if isinstance(reply, dict) else reply or ()

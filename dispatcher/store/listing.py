@@ -46,6 +46,9 @@ class RunLister:
         if wanted.intersection(_HELD):
             async for page in self._ranked(keys.slots(root)):
                 yield page
+            for queue in await self._link.client.zrange(keys.queues(root), 0, -1):
+                async for page in self._ranked(keys.suspended(root, queue.decode())):
+                    yield page
         if RunState.QUEUED in wanted:
             async for page in self._queued(root):
                 yield page

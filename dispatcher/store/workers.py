@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import msgpack
 from redis.exceptions import RedisError
@@ -17,36 +17,41 @@ from . import connection
 from .link import Entry, Link, root_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import redis
 
 
+Claim: TypeAlias = tuple[str, str]
+"""A run's id and the token of a claim on it."""
+
+
 class Turn(NamedTuple):
-    """A turn's answer. `last` is the highest number given so far; `orders` are (id, token) to cancel."""
+    """A turn's answer. `last` is the highest number given so far; `go` is 'drain', 'stop' or ''; `orders` cancel."""
 
     more: bool
     last: int
     refusals: list[bytes]
-    drain: bool
-    orders: list[tuple[str, str]]
+    go: str
+    orders: list[Claim]
     runs: list[HandOff]
 
 
 class Beat(NamedTuple):
     """A heartbeat's answer; `foreign` ids are named by the worker but not its own."""
 
-    drain: bool
-    orders: list[tuple[str, str]]
+    go: str
+    orders: list[Claim]
     foreign: list[str]
 
 
 class Letters(NamedTuple):
-    """What came into an inbox."""
+    """What came into an inbox. `resumed` claims have their slots again."""
 
     runs: list[HandOff]
-    drain: bool
-    orders: list[tuple[str, str]]
+    go: str
+    orders: list[Claim]
+    resumed: list[Claim]
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ def _hand_off(words: bytes, spec: bytes) -> HandOff:
     return HandOff(int(number), token, int(attempt), int(crashes), run_id, spec)
 
 
-def _orders(row: list[bytes]) -> list[tuple[str, str]]:
+def _orders(row: list[bytes]) -> list[Claim]:
     return [(row[i].decode(), row[i + 1].decode()) for i in range(1, len(row), 2)]
 
 
@@ -101,7 +106,7 @@ class WorkerStore:
             raise WorkerGone(worker)
         _, _, more, last, refusals, orders, flat = reply
         runs = [_hand_off(flat[i], flat[i + 1]) for i in range(0, len(flat), 2)]
-        return Turn(bool(more), last, refusals, orders[0] == b"drain", _orders(orders), runs)
+        return Turn(bool(more), last, refusals, orders[0].decode(), _orders(orders), runs)
 
     async def start(self, pool: str, worker: str, runs: Sequence[tuple[str, str, str]]) -> list[str]:
         """Pending runs (id, token, infrastructure) run now: 'started', 'already', 'cancelling' or 'stale' for each."""
@@ -121,7 +126,7 @@ class WorkerStore:
     async def read_inbox(self, pool: str, worker: str, last: str) -> tuple[str, Letters]:
         """What came after entry `last`, and the new last entry. Blocks up to 2 s. Raises ServerError."""
         inbox = keys.inbox(root_of(pool), worker)
-        letters = Letters([], False, [])
+        letters = Letters([], "", [], [])
         for entry, fields in _only(await self._link.read({inbox: last})):
             last = entry.decode()
             letters = _read_letter(letters, fields)
@@ -132,9 +137,32 @@ class WorkerStore:
         raw: bytes | None = await self._link.client.get(keys.record(root_of(pool), run_id))
         return decode_record(raw).spec if raw else b""
 
-    async def drain(self, pool: str, worker: str) -> None:
-        """Ask a worker to take no more runs and go. Raises WorkerNotFound."""
-        if await self._link.call("drain", pool, worker) != b"ok":
+    async def suspend(self, pool: str, worker: str, claim: Claim) -> str:
+        """Give a run's slots back while it waits: 'suspended', 'cancelling' or 'stale'. Repeatable. Raises WorkerGone."""
+        return await self._claimed("suspend", pool, worker, claim)
+
+    async def resume(self, pool: str, worker: str, claim: Claim) -> str:
+        """Ask for them again: 'resumed', 'waiting' (a letter tells), 'cancelling' or 'stale'. Repeatable. WorkerGone."""
+        return await self._claimed("resume", pool, worker, claim)
+
+    async def stuck(self, pool: str, worker: str, claim: Claim, *verdict: str | bytes) -> str:
+        """Say what becomes of a run that cannot be ended once its worker goes: outcome, argument, result."""
+        return await self._claimed("stuck", pool, worker, claim, *verdict)
+
+    async def _claimed(self, script: str, pool: str, worker: str, claim: Claim, *more: str | bytes) -> str:
+        status: bytes = await self._link.call(script, pool, self._link.now_ms, worker, *claim, *more)
+        if status == b"gone":
+            raise WorkerGone(worker)
+        return status.decode()
+
+    async def progress(self, pool: str, worker: str, said: Mapping[Claim, str]) -> None:
+        """Tell how far runs are; what is too late is dropped. Repeatable."""
+        flat = [word for (run_id, token), words in said.items() for word in (run_id, token, words)]
+        await self._link.call("progress", pool, worker, *flat)
+
+    async def drain(self, pool: str, worker: str, how: str = "drain") -> None:
+        """Ask a worker to take no more runs and go; `stop`: after its grace at the latest. Raises WorkerNotFound."""
+        if await self._link.call("drain", pool, worker, how) != b"ok":
             raise WorkerNotFound(worker)
 
     async def list(self, pool: str) -> list[WorkerInfo]:
@@ -175,8 +203,11 @@ def _read_letter(letters: Letters, fields: dict[bytes, bytes]) -> Letters:
         if name == b"cancel":
             run_id, token = value.decode().split(":", 1)
             letters.orders.append((run_id, token))
-        elif name == b"drain":
-            letters = letters._replace(drain=True)
+        elif name == b"resume":
+            run_id, token = value.decode().split(":", 1)
+            letters.resumed.append((run_id, token))
+        elif name in {b"drain", b"stop"}:
+            letters = letters._replace(go=name.decode())
         else:
             letters.runs.append(_hand_off(name, value))
     return letters
@@ -201,7 +232,7 @@ class Heartbeats:
         if reply[0] == b"gone":
             raise WorkerGone(self._worker)
         _, _, orders, foreign = reply
-        return Beat(orders[0] == b"drain", _orders(orders), [run_id.decode() for run_id in foreign])
+        return Beat(orders[0].decode(), _orders(orders), [run_id.decode() for run_id in foreign])
 
     def close(self) -> None:
         """Close the connection."""

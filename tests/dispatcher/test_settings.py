@@ -15,6 +15,7 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.chdir(tmp_path)
     for name in [name for name in os.environ if name.startswith("SLUICE_")]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "nothing"))
     return tmp_path
 
 
@@ -25,11 +26,11 @@ def test_defaults() -> None:
 
 
 def test_given_comes_before_environment_before_file(bare_environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (bare_environment / ".env").write_text("SLUICE_POOL=file\nSLUICE_BATCH=7\nSLUICE_TICK_MS=70\nOTHER=1\n")
+    (bare_environment / ".env").write_text("SLUICE_POOL=file\nSLUICE_LEASE_SECONDS=7\nSLUICE_TICK_MS=70\nOTHER=1\n")
     monkeypatch.setenv("SLUICE_POOL", "environment")
-    monkeypatch.setenv("SLUICE_BATCH", "8")
+    monkeypatch.setenv("SLUICE_LEASE_SECONDS", "8")
     settings = read_settings({"pool": "given", "log_level": None})
-    assert (settings.pool, settings.batch, settings.tick_ms, settings.log_level) == ("given", 8, 70, "info")
+    assert (settings.pool, settings.lease_seconds, settings.tick_ms, settings.log_level) == ("given", 8, 70, "info")
 
 
 def test_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,7 +68,7 @@ def test_every_bad_value_is_told_at_once_and_what_was_given_by_its_own_name(monk
     monkeypatch.setenv("SLUICE_TICK_MS", "x")
     with pytest.raises(SettingsError) as caught:
         read_settings({"pool": "no way"})
-    assert {line.split("=")[0] for line in str(caught.value).splitlines()} == {"SLUICE_TICK_MS", "pool"}
+    assert {line.split("=")[0] for line in str(caught.value).splitlines()} == {"environment: SLUICE_TICK_MS", "pool"}
 
 
 def test_an_error_does_not_show_a_password(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,11 +74,19 @@ def _adopt_ties(model: Model, dump: Dump, real: list[str], expected: list[str]) 
 def _scopes(model: Model, dump: Dump) -> None:
     expected: dict[str, set[str]] = {}
     for run in model.held():
-        scopes = ["", f"queue:{run.bucket.queue}", f"worker:{run.worker}"]
-        for scope in scopes + [f"key:{key}" for key in run.bucket.keys]:
+        scopes = [] if run.suspended else ["", f"queue:{run.bucket.queue}", *(f"key:{key}" for key in run.bucket.keys)]
+        for scope in [*scopes, f"worker:{run.worker}"]:
             expected.setdefault(scope, set()).add(run.id)
     real = {scope: {member for member, _ in rows} for scope, rows in dump.rows("slots").items()}
     _same("holders", real, expected)
+    waiting: dict[str, set[str]] = {}
+    for run in model.held():
+        for scope in [f"worker:{run.worker}", f"queue:{run.bucket.queue}"] if run.suspended else []:
+            waiting.setdefault(scope, set()).add(run.id)
+    rows = dump.rows("suspended").items()
+    _same("suspended", {scope: {member for member, _ in members} for scope, members in rows}, waiting)
+    line = sorted((run for run in model.held() if run.resuming), key=lambda run: run.resuming)
+    _same("resuming", [member for member, _ in dump.one("resuming", [])], [run.id for run in line])
     for worker in model.workers:
         numbers = {member: int(score) for member, score in dump.rows("slots").get(f"worker:{worker}", [])}
         _same(f"numbers of {worker}", numbers, {run.id: run.number for run in model.held_by(worker)})

@@ -43,7 +43,7 @@ class Dump:
 
 STREAMS = {"backlog", "finished", "bell"}
 ZSETS = {"front", "awake", "classes", "waiters", "waiting", "parked", "ready", "workers", "slots", "queues"}
-ZSETS |= {"priorities", "due", "dead", "idle:"}
+ZSETS |= {"priorities", "due", "dead", "idle:", "suspended", "resuming", "children"}
 SETS = {"idle", "lanes", "lane", "lost", "listeners"}
 HASHES = {"", "run", "worker", "queue", "limits", "depth", "later", "sweeps", "watch", "orders"}
 STRINGS = {"rank", "idem", "r"}
@@ -160,10 +160,13 @@ def _lane_problems(dump: Dump) -> list[str]:
 
 def _scope_problems(dump: Dump) -> list[str]:
     pool = {member for member, _ in dump.rows("slots").get("", [])}
+    suspended = {member for rows in dump.rows("suspended").values() for member, _ in rows}
     by_kind: dict[str, set[str]] = {"queue": set(), "worker": set()}
     for scope, rows in dump.rows("slots").items():
         kind = scope.split(":")[0]
         members = {member for member, _ in rows}
+        if kind == "worker":
+            members -= suspended
         if kind in by_kind:
             by_kind[kind] |= members
         if members - pool:

@@ -29,7 +29,7 @@ class Shape:
     weights: tuple[tuple[str, int], ...] = (
         ("publish", 12), ("turn", 36), ("join", 5), ("heartbeat", 4), ("leave", 1), ("drain", 1), ("cancel", 5),
         ("promote", 4), ("tick", 4), ("pool", 2), ("queue", 5), ("limit", 6), ("delete_queue", 1), ("start", 2),
-        ("time", 8), ("silence", 1), ("stale", 3),
+        ("time", 8), ("silence", 1), ("stale", 3), ("suspend", 4), ("resume", 6), ("stuck", 1),
     )  # fmt: skip
 
 
@@ -47,7 +47,7 @@ CARE = Shape(
     QUEUES, KEYS[:2], labels=[[], ["gpu"]], most_keys=1, limits=("", "2", "3"),
     weights=(
         ("publish", 10), ("turn", 24), ("join", 5), ("heartbeat", 16), ("cancel", 10), ("pool", 8), ("start", 4),
-        ("tick", 2), ("time", 3), ("silence", 1), ("stale", 2),
+        ("tick", 2), ("time", 3), ("silence", 1), ("stale", 2), ("suspend", 8), ("resume", 8), ("stuck", 2),
     ),
 )  # fmt: skip
 CHURN = Shape(
@@ -168,6 +168,24 @@ class History:
         claims = [(run.id, run.token + r.choice([0, 0, 0, 1])) for run in model.held_by(name)]
         others = [(run.id, run.token) for run in model.held() if run.worker != name]
         self.pair.start(name, claims + others[:1], again=self._again())
+
+    def _claim(self, *, suspended: bool) -> tuple[str, str, int]:
+        runs = [run for run in self.pair.model.held() if run.suspended == suspended]
+        if not runs or self.random.random() < 0.1:
+            return self._worker(), "r999999", 1
+        run = self.random.choice(runs)
+        name = run.worker if self.random.random() < 0.95 else self._worker()
+        return name, run.id, run.token + self.random.choice([0] * 20 + [1])
+
+    def suspend(self) -> None:
+        self.pair.suspend(*self._claim(suspended=self.random.random() < 0.1), again=self._again())
+
+    def resume(self) -> None:
+        self.pair.resume(*self._claim(suspended=self.random.random() < 0.9), again=self._again())
+
+    def stuck(self) -> None:
+        verdict = self.random.choice([("cancelled", "asked"), ("failed", "timed_out"), ("retry", "40"), ("return", "")])
+        self.pair.stuck(*self._claim(suspended=False), verdict, again=self._again())
 
     def leave(self) -> None:
         name = self._worker()

@@ -31,7 +31,7 @@ class Mutant:
 
 RELEASE = "release_from(scope, id) end"
 NO_SLOT = "if not string.find(scope, ':slots:{}:', 1, true) then release_from(scope, id) end end"
-FINISHED = "release(id, parse_bucket(record.bucket), worker.held)"
+FINISHED = "release(id, parse_bucket(record.bucket), worker.held, facts)"
 
 MUTANTS = [
     Mutant("pool limit off by one", "settings.limit - count(", "settings.limit + 1 - count("),
@@ -77,4 +77,25 @@ MUTANTS = [
     Mutant("token does not grow", "math.max(now, tonumber(row[3]) + 1)", "now"),
     Mutant("deadline ignored", "if deadline and deadline <= now then return true end", ""),
     Mutant("order outlives its run", "call('HDEL', root .. ':orders:' .. worker, record.id)", ""),
+    Mutant(
+        "suspended runs keep their slots",
+        "release_scopes(id, bucket)\nmark_suspended(worker, id, bucket)",
+        "mark_suspended(worker, id, bucket)",
+    ),
+    Mutant("suspended runs fill their worker", "if worker.suspended then room", "if false then room"),
+    Mutant(
+        "resuming overlooks keys",
+        "if key_room(key) <= 0 then return false end\n  end\n  return is_live",
+        "end\n  return is_live",
+    ),
+    Mutant("resuming overlooks its worker", "return is_live(worker) and worker_room(worker) > 0", "return true"),
+    Mutant("resumed runs take no slot", "do hold(scope, {now_text, id}) end", "do end"),
+    Mutant("resuming out of line", "call('ZRANGE', root .. ':resuming', 0", "call('ZREVRANGE', root .. ':resuming', 0"),
+    Mutant("an end leaves its suspension", "if facts.suspended then\n", "if false then\n"),
+    Mutant(
+        "suspended without a claim",
+        "facts.token ~= token then return 'stale' end\nif facts.state ~= 'running'",
+        "false then return 'stale' end\nif facts.state ~= 'running'",
+    ),
+    Mutant("verdict forgotten", "if verdict then outcome", "if false then outcome"),
 ]  # fmt: skip

@@ -150,8 +150,22 @@ class Pair:
         # Sent twice, a list that lacks a run counts as two mismatches: heartbeats are not retried.
         self._twice(judge, "heartbeat", name, seen, "", *held, again=again and whole)
 
+    def suspend(self, name: str, run_id: str, token: int, *, again: bool = False) -> str:
+        now, claim = self.now, (name, run_id, token)
+        judge = self.model.suspend
+        return str(self._twice(lambda a: judge(now, *claim, a.reply, a.told), "suspend", *claim, again=again).reply)
+
+    def resume(self, name: str, run_id: str, token: int, *, again: bool = False) -> str:
+        now, claim = self.now, (name, run_id, token)
+        judge = self.model.resume
+        return str(self._twice(lambda a: judge(now, *claim, a.reply, a.told), "resume", *claim, again=again).reply)
+
+    def stuck(self, name: str, run_id: str, token: int, verdict: tuple[str, str], *, again: bool = False) -> None:
+        now, said = self.now, (name, run_id, token, *verdict)
+        self._twice(lambda a: self.model.stuck(now, *said, a.reply, a.told), "stuck", *said, "x", again=again)
+
     def drain(self, name: str, *, again: bool = False) -> None:
-        self._twice(lambda a: self.model.drain(name, a.reply, a.told), "drain", name, again=again)
+        self._twice(lambda a: self.model.drain(name, a.reply, a.told), "drain", name, "drain", again=again)
 
     def leave(self, name: str, *, again: bool = False) -> None:
         now = self.now

@@ -172,7 +172,7 @@ class Model(Transitions):
         caller = worker if offer and worker.state == "online" else None
         if not caller:
             worker.listed = False
-        elif len(self.held_by(name)) < worker.capacity:
+        elif self.has_capacity(worker):
             worker.listed = True
         self.settle(now, told, more=reply[2], caller=caller)
         runs: list[str] = []
@@ -193,20 +193,14 @@ class Model(Transitions):
             done = run.state not in {"pending", "running", "cancelling"} and run.worker in {"", worker.name}
             return "already" if done and run.token == token else "stale"
         if outcome == "lost":
-            self.take_back(run)
+            self.take_back(run, now)
             return None
-        if run.state == "cancelling" and outcome not in ENDS:
-            outcome, argument = "cancelled", "asked"
-        self.release(run)
         if outcome in ENDS:
             self.end(run, outcome, argument)
+        elif run.state == "cancelling":
+            self.end_cancelling(run, "asked", now)
         elif outcome == "retry":
-            run.attempt, run.worker = run.attempt + 1, ""
-            if int(argument) > 0:
-                self.schedule(run, now + int(argument))
-            else:
-                self.enter(run)
-                self.happens("retried", "now", run.id)
+            self.try_again(run, int(argument), now)
         else:
             self.come_back(run, "handed_back")
         return None
@@ -229,6 +223,52 @@ class Model(Transitions):
         must(reply == ["ok", *statuses], f"start answered {reply}, not {statuses}")
         return self.tell(told, last=True)
 
+    def claim_of(self, now: int, name: str, run_id: str, token: int, reply: Any, told: Told) -> Run | None:
+        """The run of that claim, its worker's lease renewed; None when the call had to be turned away, and was."""
+        worker = self.workers.get(name)
+        run = self.runs.get(run_id)
+        if worker and worker.live:
+            worker.lease_end = now + worker.lease
+            if run and run in self.held_by(name) and run.token == token:
+                return run
+        must(reply == ("stale" if worker and worker.live else "gone"), f"answered {reply} to {name} for {run_id}")
+        return self.tell(told, last=True)
+
+    def suspend(self, now: int, name: str, run_id: str, token: int, reply: Any, told: Told) -> None:
+        run = self.claim_of(now, name, run_id, token, reply, told)
+        if not run:
+            return None
+        if run.state != "running" or run.suspended:
+            expected = {"cancelling": "cancelling", "running": "suspended"}.get(run.state, "stale")
+            must(reply == expected, f"suspend of {run} answered {reply}")
+            return self.tell(told, last=True)
+        run.suspended = True
+        must(reply == "suspended", f"suspend of {run} answered {reply}")
+        self.happens("suspended", name, run_id)
+        return self.settle(now, told, more=None)
+
+    def resume(self, now: int, name: str, run_id: str, token: int, reply: Any, told: Told) -> None:
+        run = self.claim_of(now, name, run_id, token, reply, told)
+        if not run:
+            return None
+        if run.state == "cancelling" or not run.suspended:
+            must(reply == ("cancelling" if run.state == "cancelling" else "resumed"), f"resume answered {reply}")
+            return self.tell(told, last=True)
+        run.resuming = run.resuming or next(self.orders)
+        self.settle(now, told, more=None)
+        return must(reply == ("waiting" if run.suspended else "resumed"), f"resume of {run} answered {reply}")
+
+    def stuck(
+        self, now: int, name: str, run_id: str, token: int, outcome: str, argument: str, reply: Any, told: Told
+    ) -> None:
+        run = self.claim_of(now, name, run_id, token, reply, told)
+        if run:
+            must(reply == "stuck", f"stuck of {run} answered {reply}")
+            if not run.verdict:
+                run.state, run.verdict = "cancelling", (outcome, argument)
+                self.happens("stuck", name, run_id)
+            self.tell(told, last=True)
+
     def heartbeat(self, now: int, name: str, seen: int, held: Sequence[str], reply: Any, told: Told) -> None:
         worker = self.workers.get(name)
         if not worker or not worker.live:
@@ -240,7 +280,7 @@ class Model(Transitions):
         suspects, worker.missing = worker.missing, set()
         for run in missing:
             if run.id in suspects:
-                self.take_back(run)
+                self.take_back(run, now)
             else:
                 worker.missing.add(run.id)
         self.settle(now, told, more=None)
@@ -263,7 +303,7 @@ class Model(Transitions):
             self.lose(worker)
         for run in self.held_by(name)[:64]:
             if run.state == "cancelling":
-                self.end(run, "cancelled", "asked")
+                self.end_cancelling(run, "asked", now)
             else:
                 self.come_back(run, "handed_back")
         self.forget(worker)
@@ -289,7 +329,7 @@ class Model(Transitions):
             gone = next((word for kind, head, word in told if (kind, head) == ("worker", "gone")), "")
             must(gone in {worker.name for worker in lost}, f"a lost worker is taken back a tick, not {gone!r}")
             for run in self.held_by(gone):
-                self.take_back(run)
+                self.take_back(run, now)
                 taken += 1
             self.forget(self.workers[gone])
         must([reply[0], reply[2], reply[3]] == [now, len(silent[:16]), taken], f"tick answered {reply}, took {taken}")

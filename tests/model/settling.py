@@ -59,7 +59,7 @@ class Transitions(State):
         worker = self.workers.get(run.worker)
         if worker:
             worker.orders.pop(run.id, None)
-        run.number = 0
+        run.number, run.suspended, run.resuming, run.verdict = 0, False, 0, None
 
     def end(self, run: Run, state: str, reason: str) -> None:
         if run.state in HELD:
@@ -74,10 +74,28 @@ class Transitions(State):
         run.state, run.worker = "queued", ""
         self.happens("requeued", why, run.id)
 
-    def take_back(self, run: Run) -> None:
+    def try_again(self, run: Run, delay: int, now: int) -> None:
+        self.release(run)
+        run.attempt, run.worker = run.attempt + 1, ""
+        if delay > 0:
+            self.schedule(run, now + delay)
+        else:
+            self.enter(run)
+            self.happens("retried", "now", run.id)
+
+    def end_cancelling(self, run: Run, reason: str, now: int) -> None:
+        outcome, argument = run.verdict or ("cancelled", reason)
+        if outcome == "retry":
+            self.try_again(run, int(argument), now)
+        elif outcome == "return":
+            self.come_back(run, "handed_back")
+        else:
+            self.end(run, outcome, argument)
+
+    def take_back(self, run: Run, now: int) -> None:
         """Its worker is lost: a new token fences it, one crash is charged, the budget may be spent."""
         if run.state == "cancelling":
-            self.end(run, "cancelled", "worker_lost")
+            self.end_cancelling(run, "worker_lost", now)
             return
         run.crashes += 1
         if run.crashes >= self.crash_budget:
@@ -126,7 +144,8 @@ class Transitions(State):
     def settle(
         self, now: int, told: Told, *, more: int | None, caller: Worker | None = None, closing: Iterable[Line] = ()
     ) -> None:
-        """Judge and apply each admission the engine tells of, in its order."""
+        """Judge and apply each admission the engine tells of, in its order; before them, who gets slots back."""
+        self.resume_some()
         self.tell(told)
         pushed: list[Worker] = []
         closing = list(closing)
@@ -141,12 +160,20 @@ class Transitions(State):
             self.give(worker, self.runs[word], now)
             if worker is not caller:
                 pushed.append(worker)
-            elif len(self.held_by(head)) >= worker.capacity:
+            elif not self.has_capacity(worker):
                 worker.listed = False
         must(told == closing, f"events end with {told}, not {closing}")
         for worker in pushed:
             worker.listed = False
         self.leftover = more
+
+    def resume_some(self) -> None:
+        """Suspended runs come before queued ones, in the order in which they asked; one without room holds up none."""
+        for run in sorted((run for run in self.held() if run.resuming), key=lambda run: run.resuming):
+            worker = self.workers[run.worker]
+            if worker.live and self.has_capacity(worker) and not self.full_scope(run.bucket, pauses=False):
+                run.suspended, run.resuming = False, 0
+                self.happens("resumed", worker.name, run.id)
 
     def is_head(self, run: Run, now: int) -> bool:
         """First of its bucket, but for expired ones and those that were written in the very same millisecond."""

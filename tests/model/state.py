@@ -50,6 +50,9 @@ class Run:
     number: int = 0
     due: int = 0
     deadline: int = 0
+    suspended: bool = False  # waits for others, without slots
+    resuming: int = 0  # its place in the line of those that want them back
+    verdict: tuple[str, str] | None = None  # outcome and argument once its worker goes
 
 
 @dataclass
@@ -114,6 +117,13 @@ class State:
     def held_by(self, worker: str) -> list[Run]:
         return sorted((run for run in self.held() if run.worker == worker), key=lambda run: run.number)
 
+    def executing(self) -> list[Run]:
+        """Those that have slots: a suspended run is in a worker's hands without any."""
+        return [run for run in self.held() if not run.suspended]
+
+    def has_capacity(self, worker: Worker) -> bool:
+        return sum(not run.suspended for run in self.held_by(worker.name)) < worker.capacity
+
     def backlog(self) -> dict[Bucket, list[Run]]:
         """Every bucket that has runs, in their order."""
         found: dict[Bucket, list[Run]] = {}
@@ -127,12 +137,12 @@ class State:
     def key_limit(self, key: str) -> int | None:
         return self.limits.get(key, self.limits.get(key.split(":", maxsplit=1)[0] + ":*"))
 
-    def full_scope(self, bucket: Bucket) -> str | None:
+    def full_scope(self, bucket: Bucket, *, pauses: bool = True) -> str | None:
         """The first scope that has no room for another run of this bucket."""
         queue = self.queues[bucket.queue]
-        if self.paused or queue.paused:
+        if pauses and (self.paused or queue.paused):
             return "paused"
-        held = list(self.held())
+        held = self.executing()
         if self.limit is not None and len(held) >= self.limit:
             return "pool"
         if queue.limit is not None and sum(run.bucket.queue == queue.name for run in held) >= queue.limit:
@@ -153,7 +163,7 @@ class State:
             for worker in self.workers.values()
             if (worker is caller or (worker.listed and self.lease_end(worker) > now))
             and worker.state == "online"
-            and len(self.held_by(worker.name)) < worker.capacity
+            and self.has_capacity(worker)
         ]
 
     def next_of(self, runs: list[Run], now: int) -> Run | None:

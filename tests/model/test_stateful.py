@@ -127,6 +127,26 @@ class SideBySide(RuleBasedStateMachine):
         held = [run.id for run in self.model.held_by(name) if run.number <= seen]
         self.pair.heartbeat(name, seen, held[without:] + ["r999999"] * foreign, again=again)
 
+    @rule(pick=PICK, off=st.sampled_from([0] * 9 + [1]), again=AGAIN)
+    def suspend(self, pick: int, off: int, again: bool) -> None:
+        if run := self._run(pick, {"running", "cancelling"}):
+            self.pair.suspend(run.worker, run.id, run.token + off, again=again)
+
+    @rule(pick=PICK, off=st.sampled_from([0] * 9 + [1]), again=AGAIN)
+    def resume(self, pick: int, off: int, again: bool) -> None:
+        suspended = [run for run in self.model.held() if run.suspended]
+        if suspended:
+            run = suspended[pick % len(suspended)]
+            self.pair.resume(run.worker, run.id, run.token + off, again=again)
+
+    @rule(
+        pick=PICK, again=AGAIN,
+        verdict=st.sampled_from([("cancelled", "asked"), ("failed", "timed_out"), ("retry", "90"), ("return", "")]),
+    )  # fmt: skip
+    def stuck(self, pick: int, verdict: tuple[str, str], again: bool) -> None:
+        if run := self._run(pick, {"running", "cancelling"}):
+            self.pair.stuck(run.worker, run.id, run.token, verdict, again=again)
+
     @rule(pick=PICK, again=AGAIN)
     def leave(self, pick: int, again: bool) -> None:
         self.pair.leave(self._worker(pick), again=again)

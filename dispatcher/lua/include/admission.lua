@@ -1,17 +1,17 @@
 -- admission: steps of settle, and what they give to the workers.
--- include: taking runs workers rooms lanes parking
+-- include: taking runs workers holding lanes parking
 local function floor_deadline()
   return tonumber(call('HGET', root .. ':watch', 'floor') or '') or 0
 end
 
 -- The worker of a lane that gets the next run: the caller, else the latest to turn, with a lease in the future.
 local function pick_worker(lane, caller)
-  if caller and caller.lane == lane and count(caller.held) < caller.capacity then return caller end
+  if caller and caller.lane == lane and worker_room(caller) > 0 then return caller end
   for _, name in ipairs(call('ZREVRANGE', root .. ':idle:' .. lane, 0, 3)) do
     local worker = read_worker(name)
     local lease = tonumber(call('ZSCORE', root .. ':workers', name) or '') or 0
     if worker.lane and math.max(lease, lease > 0 and floor_deadline() or 0) > now
-      and worker.state == 'online' and count(worker.held) < worker.capacity then
+      and worker.state == 'online' and worker_room(worker) > 0 then
       return worker
     end
     delist({name = name, lane = lane})
@@ -27,11 +27,6 @@ local function expired(record)
   return false
 end
 
-local function hold(scope, members)
-  call('ZADD', scope, unpack(members))
-  if counts[scope] then counts[scope] = counts[scope] + #members / 2 end
-end
-
 -- The run's facts for this claim, and the words the worker gets: `number:token:attempt:crashes:id`.
 local function claim(record, worker)
   local attempt, crashes, token = '1', '0', now_text
@@ -40,7 +35,7 @@ local function claim(record, worker)
     local row = call('HMGET', facts, 'attempt', 'crashes', 'token')
     attempt, crashes = row[1], row[2] or '0'
     token = string.format('%.0f', math.max(now, tonumber(row[3]) + 1))
-    call('HDEL', facts, 'started', 'infrastructure', 'reason')
+    call('HDEL', facts, 'started', 'infrastructure', 'reason', 'progress', 'verdict')
   end
   worker.number = worker.number + 1
   call('HSET', facts, 'state', worker.auto and 'running' or 'pending', 'attempt', attempt, 'token', token,
@@ -128,12 +123,12 @@ local function serve(class, lane, shared, budget, caller)
   local worker = pick_worker(lane, caller)
   if not worker then return 0 end
   local alone = not names[2]
-  local n = math.min(budget, room, most, pool_room(), worker.capacity - count(worker.held))
+  local n = math.min(budget, room, most, pool_room(), worker_room(worker))
   if shared or not alone then n = 1 end
   local admitted = admit(bucket, n, worker, caller)
   rotate(bucket, alone)
   if shared and call('EXISTS', awake) == 1 then ready(class, queue) end
-  if count(worker.held) >= worker.capacity then delist(worker) end
+  if worker_room(worker) <= 0 then delist(worker) end
   return admitted
 end
 

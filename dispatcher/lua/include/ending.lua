@@ -24,6 +24,6 @@ local function forget(worker)
     end
   end
   call('DEL', root .. ':worker:' .. worker.name, root .. ':inbox:' .. worker.name, root .. ':orders:' .. worker.name,
-    root .. ':heartbeat:' .. worker.name, worker.held)
+    root .. ':heartbeat:' .. worker.name, root .. ':suspended:worker:' .. worker.name, worker.held)
   event('worker', 'gone', worker.name)
 end

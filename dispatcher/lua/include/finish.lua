@@ -15,11 +15,11 @@ local function finish(worker, id, token, outcome, argument, result)
     take_back(record, facts, worker.name)
     return nil
   end
-  release(id, parse_bucket(record.bucket), worker.held)
-  if facts.state == 'cancelling' then
-    if not ENDS[outcome] then outcome, argument = 'cancelled', 'asked' end
-  end
-  if ENDS[outcome] then
+  release(id, parse_bucket(record.bucket), worker.held, facts)
+  if facts.state == 'cancelling' and not ENDS[outcome] then
+    -- here: losing
+    end_cancelling(record, facts, 'asked')
+  elseif ENDS[outcome] then
     terminate(record, facts, outcome, argument, result)
   elseif outcome == 'retry' then
     -- here: retrying

@@ -11,13 +11,28 @@ local function requeue(record, facts, crashed)
   event('requeued', crashed and 'worker_lost' or 'handed_back', record.id)
 end
 
+-- A run that was asked to end and whose worker goes: as the worker foresaw (see stuck), else cancelled.
+local function end_cancelling(record, facts, reason)
+  local verdict = call('HGET', root .. ':run:' .. record.id, 'verdict')
+  local outcome, argument, result = 'cancelled', reason, ''
+  if verdict then outcome, argument, result = unpack(cmsgpack.unpack(verdict)) end
+  if outcome == 'retry' then
+    -- here: retrying
+    finish_again(record, facts, tonumber(argument), result)
+  elseif outcome == 'return' then
+    requeue(record, facts, false)
+  else
+    terminate(record, facts, outcome, argument, result)
+  end
+end
+
 -- A run whose worker is lost: charged one crash, and ended when its budget is spent.
 local function take_back(record, facts, worker)
-  release(record.id, parse_bucket(record.bucket), root .. ':slots:worker:' .. worker)
+  release(record.id, parse_bucket(record.bucket), root .. ':slots:worker:' .. worker, facts)
   local crashes = tonumber(facts.crashes) or 0
   if facts.state == 'cancelling' then
     call('HDEL', root .. ':orders:' .. worker, record.id)
-    terminate(record, facts, 'cancelled', 'worker_lost', '')
+    end_cancelling(record, facts, 'worker_lost')
   elseif crashes + 1 >= read_pool().crashes then
     facts.crashes = crashes + 1
     terminate(record, facts, 'crashed', 'worker_lost', '')

@@ -1,8 +1,12 @@
 -- orders: what a worker is asked to do until it has done it.
 
--- What a worker is asked to do until it has done it: `drain`, then id and claim token of each run to cancel.
+-- `drain`, `stop` or '', then id and claim token of each run to cancel.
 local function open_orders(worker)
-  local orders = {worker.state == 'draining' and 'drain' or ''}
+  local how = ''
+  if worker.state == 'draining' then
+    how = call('HGET', root .. ':worker:' .. worker.name, 'stop') and 'stop' or 'drain'
+  end
+  local orders = {how}
   local row = call('HGETALL', root .. ':orders:' .. worker.name)
   for i = 1, #row do orders[i + 1] = row[i] end
   return orders

@@ -33,6 +33,13 @@ local function queue_room(queue)
   return queue.limit - count(root .. ':slots:queue:' .. queue.name)
 end
 
+-- A worker's capacity is for what it executes: what is suspended waits without a slot.
+local function worker_room(worker)
+  local room = worker.capacity - count(worker.held)
+  if worker.suspended then room = room + count(root .. ':suspended:worker:' .. worker.name) end
+  return room
+end
+
 local function pool_room()
   local settings = read_pool()
   if settings.paused then return 0 end

@@ -4,11 +4,12 @@
 -- runs: transitions of one run, shared by the scripts that cause them.
 local function read_facts(id)
   local row = call('HMGET', root .. ':run:' .. id,
-    'state', 'attempt', 'crashes', 'token', 'worker', 'admitted', 'started', 'infrastructure')
+    'state', 'attempt', 'crashes', 'token', 'worker', 'admitted', 'started', 'infrastructure',
+    'suspended')
   if not row[1] then return nil end
   return {
     state = row[1], attempt = row[2] or '', crashes = row[3] or '', token = row[4] or '', worker = row[5] or '',
-    admitted = row[6] or '', started = row[7] or '', infrastructure = row[8] or '',
+    admitted = row[6] or '', started = row[7] or '', infrastructure = row[8] or '', suspended = row[9] == '1',
   }
 end
 

@@ -44,6 +44,10 @@ end
 
 local function settle(caller)
   local more = false
+  if read_pool().resuming then
+    -- here: resuming
+    resume_some()
+  end
   if call('EXISTS', root .. ':idle') == 1 and pool_room() > 0 then
     local class, lane, shared = best_class(caller)
     if class then more = admit_best(class, lane, shared, caller) end

@@ -6,12 +6,21 @@ local function release_from(scope, id)
   if ids then ids[#ids + 1] = id else released[scope] = {id} end
 end
 
--- `worker` is the key of the set of runs it holds.
-local function release(id, bucket, worker)
+-- All but its place in its worker's hands.
+local function release_scopes(id, bucket)
   for _, scope in ipairs(bucket.scopes) do release_from(scope, id) end
-  release_from(worker, id)
   touched_queues[bucket.queue] = true
   for _, key in ipairs(bucket.keys) do touched_keys[key] = true end
+end
+
+-- `worker` is the key of the set of runs it holds.
+local function release(id, bucket, worker, facts)
+  release_scopes(id, bucket)
+  release_from(worker, id)
+  if facts.suspended then
+    -- here: suspending
+    end_suspension(id, facts, bucket)
+  end
 end
 
 local function flush_released()

@@ -3,10 +3,12 @@
 local function read_worker(name)
   local worker = workers[name]
   if not worker then
-    local row = call('HMGET', root .. ':worker:' .. name, 'lane', 'capacity', 'number', 'state', 'auto', 'lease')
+    local row = call('HMGET', root .. ':worker:' .. name, 'lane', 'capacity', 'number', 'state', 'auto', 'lease',
+      'suspended')
     worker = {
       name = name, lane = row[1], capacity = tonumber(row[2] or ''), number = tonumber(row[3] or ''),
       state = row[4], auto = row[5] == '1', lease = tonumber(row[6] or ''), held = root .. ':slots:worker:' .. name,
+      suspended = row[7] == '1',
     }
     workers[name] = worker
   end

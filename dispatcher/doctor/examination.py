@@ -1,0 +1,71 @@
+"""All checks, in order: this installation, the server, its pools, what was left over."""
+
+from importlib.metadata import PackageNotFoundError, version
+
+from ..clock import Clock
+from ..errors import CredentialsRefused, ServerError
+from ..redaction import hide_passwords
+from ..store import Store
+from ..store.inspection import Inspection, PoolLook
+from ..store.leftovers import LeftoverSearch
+from . import pools
+from .findings import Finding, error, fine
+from .leftovers import LEFTOVER_CHECKS, check_catalogue
+from .packages import OURS, check_packages
+from .server import SERVER_CHECKS, check_permissions
+
+_PERMISSION = "ACL SETUSER <user> ~sluice:* +@all, or what the message names"
+
+
+async def examine(store: Store, clock: Clock, tick_ms: int) -> list[Finding]:
+    """Look at everything once. What cannot be looked at is a finding too; nothing is raised for a bad server."""
+    found = check_packages()
+    inspection = Inspection(store.link)
+    try:
+        look = await inspection.server(clock)
+    except ServerError as fault:
+        return [*found, _away(fault)]
+    found.append(fine("server", f"{hide_passwords(store.link.url)} answers"))
+    found += [check(look) for check in SERVER_CHECKS]
+    try:
+        found.append(check_permissions(await inspection.refused_commands("doctor")))
+        names = await store.pools.names()
+        looks = [await inspection.pool(name) for name in names]
+        for one in looks:
+            found += await _check_pool(store, one, tick_ms)
+        leftovers = await LeftoverSearch(store.link).search()
+    except ServerError as fault:
+        return [*found, _refused(fault)]
+    return [*found, check_catalogue(leftovers, looks), *(check(leftovers) for check in LEFTOVER_CHECKS)]
+
+
+async def _check_pool(store: Store, look: PoolLook, tick_ms: int) -> list[Finding]:
+    if not look.exists:
+        return []  # the catalogue's own check says so
+    workers = await store.workers.list(look.name)
+    return [
+        pools.check_workers(look, workers, _our_version()),
+        pools.check_served(look, workers),
+        pools.check_dispatcher(look, tick_ms),
+        pools.check_scheduler(look),
+        pools.check_lost(look),
+        pools.check_test_clock(look),
+    ]
+
+
+def _away(fault: ServerError) -> Finding:
+    if isinstance(fault, CredentialsRefused):
+        return error("server", str(fault), "give user and password in the address; the user needs INFO and TIME")
+    return error("server", str(fault), "start it, or correct SLUICE_REDIS_URL or the profile's redis_url")
+
+
+def _refused(fault: ServerError) -> Finding:
+    """What is left was not looked at."""
+    return error("permissions", f"{fault}; what comes after was not looked at", _PERMISSION)
+
+
+def _our_version() -> str:
+    try:
+        return version(OURS)
+    except PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,161 @@
+"""What a doctor reads of a server and its pools; nothing is written."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from redis.exceptions import RedisError
+
+from .. import keys, scripts
+from .connection import unfit_version
+from .link import Link, root_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ..clock import Clock
+
+_CONFIG = ("appendfsync", "stream-node-max-bytes", "zset-max-listpack-entries", "zset-max-ziplist-entries")
+# Asks the server itself, and does nothing: which of these commands may this user not call on this key ('@')?
+_MAY_CALL = """#!lua flags=allow-oom
+local refused = {}
+for _, line in ipairs(ARGV) do
+  local words = {}
+  for word in line:gmatch('%S+') do words[#words + 1] = word == '@' and KEYS[1] or word end
+  if not redis.acl_check_cmd(unpack(words)) then refused[#refused + 1] = words[1] end
+end
+return refused
+"""
+_COMMANDS = re.compile(r"\bp?call\(\s*'([A-Z]+)'")
+_SPELT = {"XINFO": "XINFO STREAM @", "TIME": "TIME"}
+_READ_DIRECTLY = ("XREAD STREAMS @ 0", "SCAN 0", "HGETALL @", "GETRANGE @ 0 0", "TTL @")
+
+
+class ServerLook(NamedTuple):
+    """A server: `info` of INFO, `config` of CONFIG GET, or why there is none, and by how much its clock is ahead.
+
+    The clock is known to within `slack_ms`, half the time that asking took. `unfit` says why it is too old.
+    """
+
+    info: dict[str, Any]
+    config: dict[str, str]
+    no_config: str
+    ahead_ms: int
+    slack_ms: int
+    unfit: str | None
+
+
+class PoolLook(NamedTuple):
+    """A pool: queued runs by queue, classes that wait (queue|labels), the last tick, what is overdue, all in ms."""
+
+    name: str
+    exists: bool
+    paused: bool
+    now_ms: int
+    depth: dict[str, int]
+    classes: list[str]
+    tick_ms: int | None
+    overdue: int
+    due_since_ms: int | None
+    lost: list[str]
+    has_test_clock: bool
+
+
+class Inspection:
+    """Reads for `sluice doctor`. Methods raise ServerError."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    async def server(self, clock: Clock) -> ServerLook:
+        """The server, as far as this user may look."""
+        client = self._link.client
+        info: dict[str, Any] = {}
+        try:
+            for section in ("server", "memory", "persistence", "replication"):
+                info |= await client.info(section)
+            before, began = clock.now_ms(), clock.monotonic()
+            seconds, micros = await client.time()
+            took = int((clock.monotonic() - began) * 1000)
+        except (RedisError, OSError) as error:
+            raise self._link.error(error) from error
+        config, no_config = await self._config()
+        ahead = seconds * 1000 + micros // 1000 - before - took // 2
+        return ServerLook(info, config, no_config, ahead, took // 2 + 1, unfit_version(info))
+
+    async def _config(self) -> tuple[dict[str, str], str]:
+        try:
+            found: dict[Any, Any] = await self._link.client.config_get(*_CONFIG)
+        except RedisError as error:  # forbidden, or renamed: everything else can still be looked at
+            return {}, str(error)
+        return {_text(name): _text(value) for name, value in found.items()}, ""
+
+    async def refused_commands(self, pool: str) -> list[str]:
+        """Commands that our scripts and stores call and this user may not. Runs a script that does nothing."""
+        called = {name for script in scripts.names() for name in _COMMANDS.findall(scripts.load(script).text)}
+        lines = [*(_SPELT.get(name, f"{name} @ @ @ @") for name in sorted(called)), *_READ_DIRECTLY]
+        client, root = self._link.client, root_of(pool)
+        try:
+            found = await client.eval(_MAY_CALL, 1, root, *lines)
+            sha = await client.script_load(_MAY_CALL)
+            await client.evalsha(sha, 1, root)
+        except (RedisError, OSError) as error:
+            raise self._link.error(error) from error
+        return sorted({name.decode() for name in found})
+
+    async def pool(self, name: str) -> PoolLook:
+        """A pool of the catalogue, which may be gone."""
+        root = root_of(name)
+        time, exists, paused, depth, tick, lost, test_clock, parked = await self._read(
+            ("TIME",),
+            ("EXISTS", root),
+            ("HGET", root, "paused"),
+            ("HGETALL", keys.depth(root)),
+            ("HGET", keys.watch(root), "tick"),
+            ("SMEMBERS", keys.lost(root)),
+            ("EXISTS", keys.test_clock(root)),
+            ("ZRANGE", keys.parked(root), 0, 999),
+        )
+        now = int(time[0]) * 1000 + int(time[1]) // 1000
+        queued = _queued(depth)
+        overdue, first = await self._read(
+            ("ZCOUNT", keys.due(root), "-inf", now),
+            ("ZRANGE", keys.due(root), 0, 0, "WITHSCORES"),
+        )
+        return PoolLook(
+            name, bool(exists), paused == b"1", now, queued, await self._classes(root, queued, parked),
+            int(tick) if tick else None, overdue, _score(first), sorted(map(_text, lost)), bool(test_clock),
+        )  # fmt: skip
+
+    async def _classes(self, root: str, queued: Iterable[str], parked: list[bytes]) -> list[str]:
+        """Queue and labels of what waits: of the buckets in reach, and of those parked under a full key."""
+        rows = await self._read(*(("ZRANGE", keys.classes(root, queue), 0, 999) for queue in queued))
+        found = {_text(member) for row in rows for member in row}
+        return sorted(found | {"|".join(_text(bucket).split("|")[:2]) for bucket in parked})
+
+    async def _read(self, *commands: tuple[Any, ...]) -> list[Any]:
+        try:
+            async with self._link.client.pipeline(transaction=False) as pipe:
+                for command in commands:
+                    pipe.execute_command(*command)
+                rows: list[Any] = await pipe.execute()
+        except (RedisError, OSError) as error:
+            raise self._link.error(error) from error
+        return rows
+
+
+def _text(value: Any) -> str:
+    return value.decode(errors="backslashreplace") if isinstance(value, bytes) else str(value)
+
+
+def _queued(depth: Any) -> dict[str, int]:
+    return {_text(queue): int(runs) for queue, runs in depth.items() if int(runs) > 0}
+
+
+def _score(rows: Any) -> int | None:
+    """The score of the first row, whichever protocol: RESP3 pairs them."""
+    if not rows:
+        return None
+    first = rows[0]
+    return int(float(first[1] if isinstance(first, list | tuple) else rows[1]))
