@@ -61,7 +61,7 @@ class LogReader:
     def __init__(self, link: Link, pool: str, run_id: str) -> None:
         self._link, self._root, self._run_id = link, root_of(pool), run_id
         self._last, self._cut, self._told = "0-0", 0, 0
-        self._at = datetime.fromtimestamp(0, UTC)
+        self._at = _when(0)
 
     async def page(self) -> list[LogLine] | None:
         """The next lines; None when there are no more by now. Raises ServerError."""
@@ -99,10 +99,12 @@ class LogReader:
             self._last = entry.decode()
             self._cut = int(fields[b"h"].split(b":")[4])
             rows: list[Any] = msgpack.unpackb(fields[b"l"], unicode_errors="replace") if fields[b"l"] else []
-            if not rows:
-                self._at = datetime.fromtimestamp(int(self._last.split("-")[0]) / 1000, UTC)
-                continue
-            found += self.rest()
-            found += [LogLine(datetime.fromtimestamp(ms / 1000, UTC), level, text) for ms, level, text in rows]
-            self._at = found[-1].at
+            self._at = _when(rows[0][0] if rows else int(self._last.split("-")[0]))
+            if rows:
+                found += self.rest()
+                found += [LogLine(_when(ms), level, text) for ms, level, text in rows]
         return found
+
+
+def _when(ms: int) -> datetime:
+    return datetime.fromtimestamp(ms / 1000, UTC)

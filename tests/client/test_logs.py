@@ -75,7 +75,7 @@ async def test_an_unknown_run_is_an_error(stack: Stack) -> None:
         ({"level": "loud"}, "'loud' is no level: one of debug, info"),
         ({"level": "cut"}, "'cut' is no level"),
         ({"last": -1}, "-1 is no number of lines"),
-        ({"since": datetime(2030, 1, 1)}, "has no time zone"),
+        ({"since": datetime.fromisoformat("2030-01-01")}, "has no time zone"),
     ],
 )
 async def test_what_cannot_be_wanted_is_refused_at_once(stack: Stack, options: dict[str, Any], said: str) -> None:
