@@ -134,6 +134,7 @@ class Run:
     finished_at: datetime | None = None
     result: Any = None
     error: str = ""
+    progress: str = ""
 
 
 class Published(NamedTuple):

@@ -10,6 +10,7 @@ passwords. Which settings there are is not known here; `settings.py` checks name
 """
 
 import json
+import math
 import os
 import re
 import tempfile
@@ -80,6 +81,8 @@ class Profiles:
                 raise
         except OSError as error:
             raise SettingsError(f"{target} cannot be written: {error.strerror}") from error
+        except UnicodeEncodeError as error:
+            raise SettingsError(f"{error.object[:60]!r} cannot be written: it is no UTF-8 text") from None
 
 
 def read_profiles(folder: Path) -> Profiles:
@@ -109,9 +112,15 @@ def _checked(path: Path, found: dict[str, Any]) -> Profiles:
         if _NAME.match(name) is None or not isinstance(table, dict):
             raise SettingsError(f"{path}: profiles.{name} is no profile: a table [profiles.NAME] of settings")
         for setting, value in cast("dict[str, Any]", table).items():
-            if isinstance(value, bool) or not isinstance(value, str | int | float):
-                raise SettingsError(f"{path}: {setting} of profile {name} is neither text nor a number")
+            if not _is_kept(value):
+                raise SettingsError(f"{path}: {setting} of profile {name} is neither text nor a finite number")
     return Profiles(path, chosen, tables)
+
+
+def _is_kept(value: object) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, str | int) and not isinstance(value, bool)
 
 
 def _toml(profiles: Profiles) -> str:

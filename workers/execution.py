@@ -76,17 +76,18 @@ class Execution:
         return outcome
 
     async def _ended_for_certain(self, held: Held, verdict: Outcome) -> Outcome:
-        """Wait until nothing of the run goes on; past its grace it is stuck, and its worker with it."""
-        with contextlib.suppress(asyncio.CancelledError):  # asked again, or the worker goes
-            try:
-                async with asyncio.timeout(self.grace):
-                    await self._kind.stop(held.run, "", self.grace)
-            except TimeoutError:
-                await self._report_stuck(held, verdict)
+        """Wait until nothing of the run goes on; past its grace it is stuck, and its worker with it.
+
+        Being cancelled again shortens the grace, never the wait: the slot is held until the end is certain.
+        """
+        with contextlib.suppress(TimeoutError, asyncio.CancelledError):
+            async with asyncio.timeout(self.grace):
+                await self._kind.stop(held.run, "", self.grace)
+        while not self._kind.is_over(held.run):
+            with contextlib.suppress(asyncio.CancelledError):
+                if not held.is_stuck:
+                    await self._report_stuck(held, verdict)
                 await self._kind.stop(held.run, "", 0)
-            return verdict
-        if not held.is_stuck and not self._kind.is_over(held.run):
-            await self._report_stuck(held, verdict)
         return verdict
 
     async def _report_stuck(self, held: Held, verdict: Outcome) -> None:

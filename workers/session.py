@@ -143,7 +143,7 @@ class Session:
         running = [
             held
             for held in self.holding.runs.values()
-            if held.task and not held.ended and not held.stopped and (begun or not held.begun)
+            if held.task and not (held.ended or held.stopped or held.is_stuck) and (begun or not held.begun)
         ]
         for held in running:
             held.stopped = True

@@ -4,7 +4,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from ..clock import Clock
 from ..errors import CredentialsRefused, ServerError
-from ..redaction import hide_passwords
+from ..settings import shown
 from ..store import Store
 from ..store.inspection import Inspection, PoolLook
 from ..store.leftovers import LeftoverSearch
@@ -25,7 +25,7 @@ async def examine(store: Store, clock: Clock, tick_ms: int) -> list[Finding]:
         look = await inspection.server(clock)
     except ServerError as fault:
         return [*found, _away(fault)]
-    found.append(fine("server", f"{hide_passwords(store.link.url)} answers"))
+    found.append(fine("server", f"{shown(store.link.url)} answers"))
     found += [check(look) for check in SERVER_CHECKS]
     try:
         found.append(check_permissions(await inspection.refused_commands("doctor")))

@@ -21,7 +21,7 @@ _LONGEST = 10**10
 def _instant(value: object) -> object:
     """Instants are text with a zone; a number would be read as seconds by one and milliseconds by another."""
     if isinstance(value, int | float):
-        raise ValueError("an instant is text in ISO 8601 with a zone, such as 2030-01-31T08:00:00Z")  # noqa: TRY004 - pydantic's
+        raise ValueError(f"{value!r} is no instant: text in ISO 8601 with a zone")  # noqa: TRY004 - for pydantic
     if not isinstance(value, str):
         return value
     try:
@@ -31,6 +31,22 @@ def _instant(value: object) -> object:
     if found.tzinfo is None:
         raise ValueError(f"{value[:60]!r} has no time zone: add Z or an offset such as +01:00")
     return found
+
+
+def _moment(value: object) -> object:
+    """Seconds or an instant; refused here, where one reason can be given for both."""
+    if isinstance(value, str) or value is None:
+        return _instant(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _LONGEST:
+        raise ValueError("seconds, 0 or more, or an instant such as 2030-01-31T08:00:00Z")
+    return value
+
+
+def _command(value: object) -> object:
+    is_list = isinstance(value, list) and value and all(isinstance(word, str) for word in value)
+    if not (is_list or isinstance(value, str) or value is None):
+        raise ValueError("a list of texts, the program first, or one text")
+    return value
 
 
 def _says(pattern: str) -> dict[str, Any]:
@@ -73,7 +89,7 @@ class Document(BaseModel):
     function: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(
         default=None, description="Name of a function that is registered with the workers."
     )
-    command: Annotated[list[str], Field(min_length=1)] | str | None = Field(
+    command: Annotated[Annotated[list[str], Field(min_length=1)] | str | None, BeforeValidator(_command)] = Field(
         default=None, description="Arguments, the program first; a text is split as a shell would, or see `shell`."
     )
     entrypoint: Annotated[str, Field(max_length=1000)] | None = Field(
@@ -90,7 +106,7 @@ class Document(BaseModel):
     )
     at: Instant | None = Field(default=None, description="Not before this instant.")
     delay: Seconds | None = Field(default=None, description="Not before so many seconds from its arrival.")
-    expires: Seconds | Instant | None = Field(
+    expires: Annotated[Seconds | datetime | None, BeforeValidator(_moment)] = Field(
         default=None, description="Not after this instant, or so many seconds from its arrival."
     )
     retries: Annotated[int, Field(ge=0, le=1000)] | None = Field(

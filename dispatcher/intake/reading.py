@@ -98,6 +98,8 @@ _TOO_DEEP = f"it is nested deeper than {DEEPEST} levels"
 
 def _map(pairs: Any) -> dict[str, Any]:
     """A map; no name twice, or two readers would read two runs."""
+    if not pairs:
+        return {}
     found = dict(pairs)
     if len(found) != len(pairs):
         names = [name for name, _ in pairs]
@@ -139,8 +141,11 @@ def _check_shape(value: Any) -> None:
     """Only plain values, not nested too deep; level by level, so that depth costs no stack."""
     level, depth = [value], 0
     while level:
-        depth += 1
-        if depth > DEEPEST + 1:
+        kinds = {type(item) for item in level}
+        if odd := kinds - _PLAIN:
+            raise InvalidInput(f"the msgpack extension type of a {min(kind.__name__ for kind in odd)} is not allowed")
+        depth += not kinds.isdisjoint((dict, list))
+        if depth > DEEPEST:
             raise InvalidInput(_TOO_DEEP)
         below: list[Any] = []
         for item in level:
@@ -148,8 +153,6 @@ def _check_shape(value: Any) -> None:
                 below += item.values()
             elif type(item) is list:
                 below += item
-        if odd := {type(item) for item in level} - _PLAIN:
-            raise InvalidInput(f"the msgpack extension type of a {min(kind.__name__ for kind in odd)} is not allowed")
         level = below
 
 

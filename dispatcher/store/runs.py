@@ -161,7 +161,7 @@ def _current(facts: dict[str, bytes]) -> dict[str, Any]:
         "crashes": int(text("crashes") or 0), "claim_token": int(text("token") or 0), "worker": text("worker"),
         "infrastructure": text("infrastructure"), "admitted_at": _when(text("admitted")),
         "started_at": _when(text("started") or (text("admitted") if text("state") == "running" else "")),
-        "error": error,
+        "error": error, "progress": text("progress"),
     }  # fmt: skip
 
 

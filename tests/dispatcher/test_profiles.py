@@ -213,9 +213,10 @@ def test_a_list_shows_the_active_one_and_no_password(
     [
         (["set", "p", "tick_ms=5"], "tick_ms='5': "),
         (["set", "p", "pool=good", "redis_url=nowhere"], "redis_url='nowhere': "),
-        (["set", "p", "speed=9"], "one of data_dir, lease_seconds"),
+        (["set", "p", "speed=9"], "is no setting: one of data_dir, "),
         (["set", "p", "pool"], "setting=value"),
         (["set", "p"], "no setting was given"),
+        (["set", "p", "data_dir=a\udcff"], "no UTF-8 text"),
         (["set", "p/q", "pool=x"], "is no profile name"),
         (["unset", "old", "tick_ms"], "does not set 'tick_ms'"),
         (["unset", "none", "tick_ms"], "there is no profile 'none'"),
@@ -247,3 +248,11 @@ def test_an_active_profile_that_is_gone_or_bad_can_be_mended(
     assert sluice("profile", "unset", "p", "old") == ExitCode.OK
     assert sluice("profile", "set", "p", "tick_ms=50") == ExitCode.OK
     assert read_settings().tick_ms == 50
+
+
+def test_help_names_the_command(sluice: Sluice, capsys: pytest.CaptureFixture[str]) -> None:
+    assert sluice("--help") == ExitCode.OK
+    out = capsys.readouterr().out
+    assert "\n  profile " in out
+    assert "\n  doctor " in out
+    assert sluice("profile", "--help") == ExitCode.OK

@@ -79,13 +79,13 @@ local function next_entries()
     local entry = call('XRANGE', stream, from, '+', 'COUNT', 1)[1]
     if not entry then break end
     local bytes = read_fields(entry[2]).size
+    if #found > 0 and size + bytes > LARGEST then break end
     if bytes > LARGEST then
       local reason = 'it is ' .. bytes .. ' bytes, ' .. LARGEST .. ' are read at most: pass large data by reference'
       reject(entry[1], entry[2], reason)
       rejected[#rejected + 1] = entry[1]
       rejected[#rejected + 1] = reason
     else
-      if #found > 0 and size + bytes > LARGEST then break end
       found[#found + 1] = entry
       size = size + bytes
       if entry[1] == LAST then break end -- there is no `after` it

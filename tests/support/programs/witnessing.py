@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+from dispatcher import context
 from workers import Functions
 
 functions = Functions()
@@ -53,6 +54,26 @@ async def wait_for_gate(name: str, gate: str) -> str:
 def work_in_thread(name: str, seconds: float = 0.0) -> str:
     note("start", name)
     time.sleep(seconds)
+    note("end", name)
+    return name
+
+
+@functions.register
+def wait_for_gate_in_thread(name: str, gate: str) -> str:
+    """Run until a file is there, whatever is asked meanwhile."""
+    note("start", name)
+    while not Path(gate).exists():
+        time.sleep(0.01)
+    note("end", name)
+    return name
+
+
+@functions.register
+def end_when_asked(name: str) -> str:
+    """Look now and then whether it is cancelled."""
+    note("start", name)
+    while not context.is_cancelled:
+        time.sleep(0.01)
     note("end", name)
     return name
 

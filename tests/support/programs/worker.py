@@ -1,7 +1,8 @@
-"""A worker process of the tests: `worker.py URL OPTIONS`, options as JSON. SIGTERM drains it."""
+"""A worker process of the tests: `worker.py URL OPTIONS`, options as JSON. SIGTERM stops it, with its grace."""
 
 import asyncio
 import json
+import os
 import signal
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import anyio
 
 from workers import FunctionWorker, Worker, WorkerOptions
-from workers.worker import run_worker
+from workers.worker import EXIT_STUCK, run_worker
 
 
 async def main(url: str, options: WorkerOptions) -> None:
@@ -18,6 +19,8 @@ async def main(url: str, options: WorkerOptions) -> None:
     async with Worker(url, kind, options) as worker:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, drain.set)
         await run_worker(worker, drain)
+        if worker.is_stuck:
+            os._exit(EXIT_STUCK)
 
 
 if __name__ == "__main__":
