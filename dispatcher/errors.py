@@ -5,7 +5,7 @@ SluiceError
         PayloadTooLarge
     NotFound                PoolNotFound, QueueNotFound, RunNotFound, WorkerNotFound, PublisherNotFound
     Conflict                what is asked for does not fit what is there
-        PoolExists, QueueExists, PoolHoldsRuns, QueueHoldsRuns, WorkerTypeMismatch, TooManyLanes,
+        PoolExists, QueueExists, PoolHoldsRuns, QueueHoldsRuns, WorkerTypeMismatch, TooManyLanes, RunNotOver,
         PublisherHoldsEntries, TooManyPublishers
     WorkerGone              this worker's lease ended; its runs are somebody else's
     RunFailed               a result was asked for of a run that did not complete
@@ -104,6 +104,14 @@ class QueueExists(Conflict):
         super().__init__(f"work queue {queue!r} exists already in pool {pool!r}: change it with `sluice queue update`")
 
 
+class RunNotOver(Conflict):
+    """Only a run that is over is tried again by hand."""
+
+    def __init__(self, run_id: str, state: str) -> None:
+        self.run_id, self.state = run_id, state
+        super().__init__(f"run {run_id} is {state}, not over: cancel it first, or wait for its end")
+
+
 class QueueDeleting(Conflict):
     """The queue is being deleted and takes no new runs."""
 
@@ -115,9 +123,7 @@ class QueueDeleting(Conflict):
 class HoldsRuns(Conflict):
     """Deleting was refused because there are runs."""
 
-    def __init__(
-        self, what: str, queued: int, scheduled: int, running: int, workers: int = 0, unread: int = 0
-    ) -> None:
+    def __init__(self, what: str, queued: int, scheduled: int, running: int, workers: int = 0, unread: int = 0) -> None:
         self.queued, self.scheduled, self.running, self.workers, self.unread = (
             queued, scheduled, running, workers, unread,
         )  # fmt: skip

@@ -26,6 +26,7 @@ OURS = (
     Command("limit", "dispatcher.cli.limit:app", "Limit how many runs of a concurrency key run at once."),
     Command("profile", "dispatcher.cli.profile:app", "Keep settings under a name, and choose between them."),
     Command("doctor", "dispatcher.cli.doctor:doctor", "Check server, pools, workers and this installation."),
+    Command("dead", "dispatcher.cli.dead:app", "Runs that were given up: see why, try again, forget."),
     Command("intake", "dispatcher.cli.intake:app", "See what was rejected of plain XADD; publishers with own streams."),
     Command("dispatcher", "dispatcher.cli.dispatcher:app", "Start a dispatcher."),
     Command("version", "dispatcher.cli.version:show_version", "Print the version."),

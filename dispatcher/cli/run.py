@@ -1,21 +1,19 @@
 """`sluice run`: publish runs and see what became of them."""
 
+import shlex
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from ..models import RetryPolicy, Run
+from ..models import RetryPolicy, Run, RunSpec
 from .asking import DryRun, Yes, may
 from .connecting import PoolOption, connected
 from .failures import ExitCode
 from .logs import logs
 from .output import TABLE, Column, Output, say, show, show_one, span
-from .values import duration, instant, moment, optional_duration, parameters
+from .values import duration, instant, job_variables, moment, optional_duration, parameters
 from .watching import Timeout, watch_run
-
-if TYPE_CHECKING:
-    from ..client import Client
 
 app = App(name="run", help="Runs: publish, list, inspect, watch and cancel them.")
 app.command(logs)
@@ -30,10 +28,17 @@ def _seconds(run: Run) -> str | None:
     return None
 
 
+def what(spec: RunSpec) -> str:
+    """What a run does: its function, entrypoint or command."""
+    if spec.command is not None:
+        return spec.command if isinstance(spec.command, str) else shlex.join(spec.command)
+    return spec.function or spec.entrypoint or ""
+
+
 COLUMNS: tuple[Column[Run], ...] = (
     Column("RUN", lambda run: run.id),
     Column("STATE", lambda run: run.state.value),
-    Column("FUNCTION", lambda run: run.spec.function),
+    Column("DOES", lambda run: what(run.spec)),
     Column("QUEUE", lambda run: run.queue),
     Column("PUBLISHED", lambda run: run.published_at),
     Column("TOOK", _seconds),
@@ -49,11 +54,15 @@ _DETAILS: tuple[Column[Run], ...] = (
     Column("POOL", lambda run: run.pool),
     Column("NAME", lambda run: run.spec.name),
     Column("TAGS", lambda run: run.spec.tags),
+    Column("PARENT", lambda run: run.spec.parent),
+    Column("RETRY OF", lambda run: run.spec.retry_of),
+    Column("VARIABLES", lambda run: run.spec.job_variables),
     Column("PARAMETERS", lambda run: run.spec.parameters),
     Column("DUE", lambda run: run.scheduled_for),
     Column("TIMEOUT", lambda run: None if run.spec.timeout is None else span(run.spec.timeout)),
     Column("STARTED", lambda run: run.started_at),
     Column("FINISHED", lambda run: run.finished_at),
+    Column("PROGRESS", lambda run: run.progress),
     Column("RESULT", lambda run: run.result),
     Column("ERROR", lambda run: run.error),
 )
@@ -65,9 +74,18 @@ def _id(run: Any) -> str:
 
 @app.command
 async def publish(
-    function: Annotated[str, Parameter(help="A function that is registered with the workers.")],
+    function: Annotated[str | None, Parameter(help="A function that is registered with the workers.")] = None,
     /,
     *,
+    command: Annotated[str | None, Parameter(help="A command instead, its words as in a shell.")] = None,
+    shell: Annotated[str | None, Parameter(help="A script for `sh -eu -c` instead.")] = None,
+    entrypoint: Annotated[
+        str | None, Parameter(help="`file.py:function` or `package.module:function` instead.")
+    ] = None,
+    env: Annotated[Repeated, Parameter(help="NAME=value for its process; repeatable.")] = (),
+    working_dir: Annotated[str | None, Parameter(help="Where its process runs.")] = None,
+    job_variable: Annotated[Repeated, Parameter(help="name=value for its infrastructure; repeatable.")] = (),
+    parent: Annotated[str | None, Parameter(help="The run it follows from.")] = None,
     param: Annotated[Repeated, Parameter(help="name=value, the value JSON or else text; repeatable.")] = (),
     params_json: Annotated[str | None, Parameter(help="All parameters as one JSON object; `-` reads stdin.")] = None,
     pool: PoolOption = None,
@@ -91,7 +109,13 @@ async def publish(
     """Publish a run and print its id."""
     from ..client import RunOptions
 
+    variables = job_variables(job_variable, env, working_dir)
     options = RunOptions(
+        command=command if shell is None else shell,
+        shell=shell is not None,
+        entrypoint=entrypoint,
+        job_variables=variables or None,
+        parent=parent,
         queue=queue,
         labels=label,
         keys=key,
@@ -151,12 +175,30 @@ async def watch(run: str, /, *, pool: PoolOption = None, timeout: Timeout = None
 
 
 @app.command
-async def cancel(*runs: str, pool: PoolOption = None, yes: Yes = False, dry_run: DryRun = False) -> int:
+async def retry(
+    run: str, /, *, pool: PoolOption = None,
+    watch: Annotated[bool, Parameter(help="Wait for its end: prints the result, exits by how it ended.")] = False,
+) -> int:  # fmt: skip
+    """Publish a run that is over once more; prints the id of the new one, which names the old one."""
+    async with connected(pool) as client:
+        again = await client.retry(run)
+        if watch:
+            say(f"run {again.id}")
+            return await watch_run(client, again.id, None, TABLE)
+        print(again.id)
+    return ExitCode.OK
+
+
+@app.command
+async def cancel(
+    *runs: str, pool: PoolOption = None, yes: Yes = False, dry_run: DryRun = False,
+    children: Annotated[bool, Parameter(help="And all runs that they published, and theirs.")] = False,
+) -> int:  # fmt: skip
     """Cancel runs: queued ones end at once, running ones are asked to."""
     if not may(f"cancel {len(runs)} run{'s' * (len(runs) != 1)}", yes=yes, dry_run=dry_run):
         return ExitCode.OK
     async with connected(pool) as client:
-        return _report(runs, await _cancel(client, runs))
+        return _report(runs, await client.cancel(*dict.fromkeys(runs), children=children))
 
 
 @app.command
@@ -167,10 +209,6 @@ def schema() -> None:
     from ..intake import json_schema
 
     print(json.dumps(json_schema(), indent=2))
-
-
-async def _cancel(client: "Client", runs: Sequence[str]) -> list[str]:
-    return await client.cancel(*dict.fromkeys(runs))
 
 
 def _report(runs: Sequence[str], statuses: Sequence[str]) -> int:

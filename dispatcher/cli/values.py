@@ -64,6 +64,19 @@ def parameters(pairs: Iterable[str], text: str | None) -> dict[str, Any]:
     return found
 
 
+def job_variables(pairs: Iterable[str], env: Iterable[str], working_dir: str | None) -> dict[str, Any]:
+    """`--job-variable name=value` (JSON, or else text), `--env NAME=text` and `--working-dir` as job variables."""
+    found = parameters(pairs, None)
+    for pair in env:
+        name, equals, value = pair.partition("=")
+        if not name or not equals:
+            raise InvalidInput(f"{pair!r} is no variable of an environment: give --env NAME=value")
+        found.setdefault("env", {})[name] = value
+    if working_dir is not None:
+        found["working_dir"] = working_dir
+    return found
+
+
 def _object(text: str) -> dict[str, Any]:
     try:
         found = json.loads(text)

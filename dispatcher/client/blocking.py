@@ -56,6 +56,7 @@ class BlockingClient:
         self.queues = Namespace(self._portal, self.client.queues)
         self.limits = Namespace(self._portal, self.client.limits)
         self.workers = Namespace(self._portal, self.client.workers)
+        self.dead = Namespace(self._portal, self.client.dead)
         self.intake = BlockingIntake(self._portal, self.client.intake)
 
     def run(self, call: Callable[[], Awaitable[T]]) -> T:
@@ -111,6 +112,7 @@ class BlockingClient:
     get = _call(Client.get)
     result = _call(Client.result)
     cancel = _call(Client.cancel)
+    retry = _call(Client.retry)
 
     def __enter__(self) -> Self:
         return self

@@ -8,11 +8,13 @@ from typing import Any, Self, Unpack
 
 from ..clock import Clock, SystemClock
 from ..errors import InvalidInput, ResultTimeout
+from ..ids import new_run_id
 from ..models import LogLine, Published, Run, RunState
 from ..names import check_name
 from ..store import Store, WireRun
 from ..store.runs import PUBLISH_AT_ONCE
 from .administration import Limits, Pools, Queues, Workers
+from .again import DeadLetters, again
 from .coalescing import Coalescer
 from .drafting import Publish, RunOptions, draft
 from .following import Follower, Wanted
@@ -48,6 +50,7 @@ class Client:
         self.queues = Queues(self._store, self.pool)
         self.limits = Limits(self._store, self.pool)
         self.workers = Workers(self._store, self.pool)
+        self.dead = DeadLetters(self._store, self.pool)
         self.intake = IntakeAdministration(self._store, self.pool)
 
     async def __aenter__(self) -> Self:
@@ -129,6 +132,13 @@ class Client:
         except TimeoutError:
             raise ResultTimeout(run_id, timeout or 0) from None
         return result_of(run_id, end)
+
+    async def retry(self, run: Published | str, *, pool: str | None = None) -> Published:
+        """Publish a run that is over once more, as it was: a new run that names it. Raises RunNotFound, RunNotOver."""
+        run_id, target = self._which(run, pool)
+        wire = again(await self._store.runs.get(target, run_id), new_run_id())
+        await self._store.runs.publish(target, [wire])
+        return Published(wire.id, target, is_new=True)
 
     async def cancel(self, *runs: Published | str, children: bool = False, pool: str | None = None) -> list[str]:
         """Cancel runs: 'cancelled', 'cancelling' (its worker is asked), 'already' (over) or 'missing' for each.

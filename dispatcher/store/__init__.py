@@ -4,6 +4,7 @@ from types import TracebackType
 from typing import Self
 
 from .care import CareStore, Promotion, Tick
+from .dead import DeadStore
 from .intake import IntakeStore
 from .link import Link
 from .listing import RunLister
@@ -13,9 +14,9 @@ from .runs import End, RunStore, WireRun, end_result
 from .workers import Beat, Claim, Heartbeats, Joining, Letters, Turn, WorkerStore
 
 __all__ = [
-    "Beat", "CareStore", "Claim", "End", "Heartbeats", "IntakeStore", "Joining", "Letters", "LimitStore", "Link", "LogChunk",
-    "LogReader", "LogStore", "PoolStore", "Promotion", "QueueStore", "RunLister", "RunStore", "Store", "Tick", "Turn", "WireRun",
-    "WorkerStore", "end_result",
+    "Beat", "CareStore", "Claim", "DeadStore", "End", "Heartbeats", "IntakeStore", "Joining", "Letters",
+    "LimitStore", "Link", "LogChunk", "LogReader", "LogStore", "PoolStore", "Promotion", "QueueStore",
+    "RunLister", "RunStore", "Store", "Tick", "Turn", "WireRun", "WorkerStore", "end_result",
 ]  # fmt: skip
 
 
@@ -31,6 +32,7 @@ class Store:
         self.limits = LimitStore(self.link)
         self.workers = WorkerStore(self.link)
         self.care = CareStore(self.link)
+        self.dead = DeadStore(self.link)
         self.intake = IntakeStore(self.link)
         self.logs = LogStore(self.link)
 

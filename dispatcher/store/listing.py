@@ -44,11 +44,8 @@ class RunLister:
 
     async def _pages(self, root: str, wanted: frozenset[RunState]) -> AsyncIterator[list[str]]:
         if wanted.intersection(_HELD):
-            async for page in self._ranked(keys.slots(root)):
+            async for page in self._held(root):
                 yield page
-            for queue in await self._link.client.zrange(keys.queues(root), 0, -1):
-                async for page in self._ranked(keys.suspended(root, queue.decode())):
-                    yield page
         if RunState.QUEUED in wanted:
             async for page in self._queued(root):
                 yield page
@@ -57,6 +54,14 @@ class RunLister:
                 yield [member[1:] for member in page if member[0] == "r"]
         if wanted & TERMINAL:
             async for page in self._finished(root, wanted):
+                yield page
+
+    async def _held(self, root: str) -> AsyncIterator[list[str]]:
+        """Runs with slots, then suspended ones."""
+        async for page in self._ranked(keys.slots(root)):
+            yield page
+        for queue in await self._link.client.zrange(keys.queues(root), 0, -1):
+            async for page in self._ranked(keys.suspended(root, queue.decode())):
                 yield page
 
     async def _ranked(self, key: str) -> AsyncIterator[list[str]]:

@@ -138,11 +138,11 @@ class WorkerStore:
         return decode_record(raw).spec if raw else b""
 
     async def suspend(self, pool: str, worker: str, claim: Claim) -> str:
-        """Give a run's slots back while it waits: 'suspended', 'cancelling' or 'stale'. Repeatable. Raises WorkerGone."""
+        """Give a run's slots back while it waits: `suspended`, `cancelling` or `stale`. Repeatable. WorkerGone."""
         return await self._claimed("suspend", pool, worker, claim)
 
     async def resume(self, pool: str, worker: str, claim: Claim) -> str:
-        """Ask for them again: 'resumed', 'waiting' (a letter tells), 'cancelling' or 'stale'. Repeatable. WorkerGone."""
+        """Ask for them: `resumed`, `waiting` (a letter tells), `cancelling` or `stale`. Repeatable. WorkerGone."""
         return await self._claimed("resume", pool, worker, claim)
 
     async def stuck(self, pool: str, worker: str, claim: Claim, *verdict: str | bytes) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from dispatcher import BlockingClient
+from dispatcher import BlockingClient, RetryPolicy
 from dispatcher.cli.failures import ExitCode
 from tests.support.processes import Child, Children
 from tests.support.servers import free_port
@@ -216,3 +216,53 @@ def test_watching_exits_by_how_the_run_ended(start: Start, client: BlockingClien
     cancelled = sluice("run", "watch", run, "-o", "json")
     assert cancelled.returncode == ExitCode.RUN_CANCELLED
     assert json.loads(cancelled.stdout)["state"] == "cancelled"
+
+
+def test_dead_letters_are_seen_tried_again_and_forgotten(start: Start, client: BlockingClient, sluice: Sluice) -> None:
+    client.pools.create("default")
+    start("--app", "tasks:functions")
+    joined(client)
+    runs = [client.publish("fail", retries=0) for _ in range(2)]
+    dead = [client.publish("fail", retry=RetryPolicy(1, delay=0)) for _ in range(3)]
+    for run in [*runs, *dead]:
+        becomes(client, run, "failed")
+    table = sluice("dead", "ls").stdout.splitlines()
+    assert table[1].split()[:4] == ["3", "retries_spent", "ValueError:", "no"]
+    assert len(sluice("dead", "ls", "-q").stdout.split()) == 3
+    assert "name the runs, or give --all" in sluice("dead", "retry").stderr
+    assert "would try 3 dead letters again" in sluice("dead", "retry", "--all", "--dry-run").stderr
+    again = sluice("dead", "retry", dead[0].id).stdout.strip()
+    assert client.get(again).spec.retry_of == dead[0].id
+    becomes(client, again, "failed")
+    assert sluice("dead", "purge", "--cause", "ValueError", "--yes").returncode == ExitCode.OK
+    assert client.dead.count() == 0
+
+
+def test_a_run_is_tried_again_and_watched(start: Start, client: BlockingClient, sluice: Sluice) -> None:
+    client.pools.create("default")
+    start("--app", "tasks:functions")
+    joined(client)
+    run = client.publish("add", {"a": 1})
+    becomes(client, run, "completed")
+    done = sluice("run", "retry", run.id, "--watch")
+    assert (done.returncode, done.stdout) == (ExitCode.OK, "2\n")
+    later = client.publish("add", {"a": 1}, delay=3600)
+    refused = sluice("run", "retry", later.id)
+    assert refused.returncode == ExitCode.CONFLICT
+    assert "is scheduled, not over" in refused.stderr
+
+
+def test_a_function_that_cannot_be_ended_makes_the_worker_exit_75(
+    start: Start, client: BlockingClient, sluice: Sluice, folder: Path
+) -> None:
+    (folder / "tasks.py").write_text(
+        TASKS + "\n\n@functions.register\ndef sleeps():\n    import time; time.sleep(600)\n"
+    )
+    client.pools.create("default")
+    worker = start("--app", "tasks:functions", "--cancel-grace", "0.2s", "--grace", "0.2s", "--lease", "2s")
+    joined(client)
+    run = client.publish("sleeps")
+    becomes(client, run, "running")
+    assert sluice("run", "cancel", run.id, "--yes").returncode == ExitCode.OK
+    assert worker.wait(20) == 75
+    assert "cannot be ended" in worker.text()
