@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         ResultTimeout,
         RunFailed,
         RunNotFound,
+        RunNotOver,
         ServerError,
         SluiceError,
     )
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BlockingClient", "ClaimLost", "Client", "Conflict", "Context", "InvalidInput", "LogLine", "NoRun", "NotFound",
     "PayloadTooLarge", "PoolNotFound", "Publish", "Published", "QueueDeleting", "QueueNotFound", "ResultTimeout",
-    "RetryPolicy", "Run", "RunFailed", "RunNotFound", "RunOptions", "RunState", "ServerError", "SluiceError",
+    "RetryPolicy", "Run", "RunFailed", "RunNotFound", "RunNotOver", "RunOptions", "RunState", "ServerError", "SluiceError",
     "WorkPool", "WorkQueue", "context",
 ]  # fmt: skip
 

@@ -84,7 +84,7 @@ async def publish(
     ] = None,
     env: Annotated[Repeated, Parameter(help="NAME=value for its process; repeatable.")] = (),
     working_dir: Annotated[str | None, Parameter(help="Where its process runs.")] = None,
-    job_variable: Annotated[Repeated, Parameter(help="name=value for its infrastructure; repeatable.")] = (),
+    variable: Annotated[Repeated, Parameter(name="--job-variable", help="name=value for its infrastructure; repeatable.")] = (),
     parent: Annotated[str | None, Parameter(help="The run it follows from.")] = None,
     param: Annotated[Repeated, Parameter(help="name=value, the value JSON or else text; repeatable.")] = (),
     params_json: Annotated[str | None, Parameter(help="All parameters as one JSON object; `-` reads stdin.")] = None,
@@ -109,7 +109,7 @@ async def publish(
     """Publish a run and print its id."""
     from ..client import RunOptions
 
-    variables = job_variables(job_variable, env, working_dir)
+    variables = job_variables(variable, env, working_dir)
     options = RunOptions(
         command=command if shell is None else shell,
         shell=shell is not None,

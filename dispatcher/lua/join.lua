@@ -10,7 +10,7 @@
 --          auto      int   1: admitted is running (functions); 0: pending until `start`
 --          info      str   msgpack for people
 -- REST     names of queues it asks for; made when missing
--- RETURNS  {'ok', now}, {'no_pool'}, {'type', the pool's type} or {'lanes', most}
+-- RETURNS  {'ok', now}, {'gone', now} (a worker of this id was lost: take another), {'no_pool'}, {'type', the pool's type} or {'lanes', most}
 --
 -- Repeatable: joining again changes nothing.
 -- include: state clock events bucket config queue workers
@@ -18,7 +18,8 @@ local LANES = 64
 local settings = read_pool()
 if not settings.type then return {'no_pool'} end
 if settings.type ~= type then return {'type', settings.type} end
-if is_live(read_worker(name)) then return {'ok', now} end
+local known = read_worker(name)
+if known.lane then return is_live(known) and {'ok', now} or {'gone', now} end
 if call('SISMEMBER', root .. ':lanes', lane) == 0 then
   if call('SCARD', root .. ':lanes') >= LANES then return {'lanes', LANES} end
   call('SADD', root .. ':lanes', lane)

@@ -85,7 +85,7 @@ class WorkerStore:
         self._turn = scripts.load("turn")
 
     async def join(self, pool: str, worker: Joining) -> None:
-        """Present a worker. Repeatable. Raises PoolNotFound, WorkerTypeMismatch, TooManyLanes, ServerError."""
+        """Present a worker. Repeatable. Raises PoolNotFound, WorkerTypeMismatch, TooManyLanes, WorkerGone, ServerError."""
         info = pack(worker.info)
         reply = await self._link.call(
             "join", pool, self._link.now_ms, worker.name, worker.lane, worker.capacity, worker.lease_ms,
@@ -93,6 +93,8 @@ class WorkerStore:
         )  # fmt: skip
         if reply[0] == b"no_pool":
             raise PoolNotFound(pool)
+        if reply[0] == b"gone":
+            raise WorkerGone(worker.name)
         if reply[0] == b"type":
             raise WorkerTypeMismatch(pool, reply[1].decode(), worker.type)
         if reply[0] == b"lanes":

@@ -146,9 +146,9 @@ class Model(Transitions):
     # -- workers ---------------------------------------------------------------------------------------------------
 
     def join(self, now: int, worker: Worker, queues: Sequence[str], reply: Any, told: Told) -> None:
-        must(reply == ["ok", now], f"join answered {reply}")
         known = self.workers.get(worker.name)
-        if known and known.live:
+        must(reply == ["gone" if known and not known.live else "ok", now], f"join answered {reply}")
+        if known:
             return self.tell(told, last=True)
         for name in queues:
             self.ensure_queue(name)

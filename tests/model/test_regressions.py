@@ -59,3 +59,18 @@ def test_an_end_told_by_another_worker_is_stale_whatever_its_token(new_pair):
     pair.turn(holder, 1, offer=False, ends=[end])
     assert pair.turn(other, 0, offer=False, ends=[end])[4] == [run.id, "stale"]
     assert pair.turn(holder, 1, offer=False, ends=[end])[4] == [run.id, "already"]
+
+
+def test_an_id_whose_worker_was_lost_does_not_join_again(new_pair):
+    """A tick takes back 64 runs: the other 16 are this worker's still."""
+    pair: Pair = new_pair()
+    worker = pair.join("||", 80, 2000, auto=True, queues=[], again=False)
+    pair.publish([("default", [], [])] * 80)
+    for _ in range(3):
+        pair.turn(worker, 0, offer=True)
+    taken = 0
+    while not taken:
+        pair.engine.now += 400
+        taken = pair.engine.call("tick").reply[3]
+    assert taken == 64
+    assert pair.engine.call("join", worker, "||", 80, 2000, "function", 1, "").reply == ["gone", pair.now]
