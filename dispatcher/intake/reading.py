@@ -55,6 +55,8 @@ def read_json(raw: bytes) -> Any:
         text = raw.decode()
     except UnicodeDecodeError as error:
         raise InvalidInput(f"it is not UTF-8: {error.reason} at byte {error.start}") from None
+    if text.startswith("\ufeff"):
+        raise InvalidInput("it begins with a byte order mark: leave it out")
     value = _guarded("JSON", lambda: _DECODER(text))
     if raw.count(b"[") + raw.count(b"{") > DEEPEST:
         _check_shape(value)
