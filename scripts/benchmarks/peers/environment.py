@@ -1,67 +1,84 @@
-"""The peers as contenders, and the environment they run in: .bench/ at the root of the repository."""
+"""Installing peers into .bench/ at the root of the repository, each into an environment of its own: they disagree on redis."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.harness import Programs
+from benchmarks.peers.contenders import PEERS, Peer
 
-_ROOT = Path(__file__).resolve().parents[3]
-_FOLDER = _ROOT / ".bench"
-_PINS = _ROOT / "scripts" / "constraints.txt"
-_PACKAGES = ("taskiq", "taskiq-redis", "redis", "hiredis", "uvloop", "msgpack")
+_FOLDER = Path(__file__).resolve().parents[3] / ".bench"
+_HERE = Path(__file__).parent
 
 
-@dataclass(frozen=True)
-class Taskiq(Programs):
-    """taskiq: its worker is its own command, the other roles are our module."""
-
-    results: bool = False
-
-    def command(self, role: str) -> list[str]:
-        """Return the command line; `env` hands on whether results are stored."""
-        env = ["env", "BENCH_RESULTS=1"] if self.results else []
-        if role != "worker":
-            return [*env, *super().command(role)]
-        # One process, as many tasks at once as by default. Its log is cut to errors, which favours it.
-        own = ["taskiq", "worker", f"{self.module}:broker", "--workers", "1", "--max-async-tasks", "100"]
-        return [*env, self.python, "-P", "-m", *own, "--log-level", "ERROR"]
+def wanted(names: str) -> list[Peer]:
+    """Return the peers named, `all` for all; a name without a variant means all its variants."""
+    chosen = [word.strip() for word in names.split(",") if word.strip()]
+    known = {name for one in PEERS for name in (one.name, one.environment)}
+    if unknown := set(chosen) - known - {"all"}:
+        raise SystemExit(f"no peer {', '.join(sorted(unknown))}; there are {', '.join(one.name for one in PEERS)}")
+    return [one for one in PEERS if "all" in chosen or one.name in chosen or one.environment in chosen]
 
 
-def peers() -> Sequence[Programs]:
-    """Return all peers; the first call makes their environment."""
-    python = str(_environment())
-    scenarios = frozenset({"drain", "two-workers", "publish", "latency", "memory"})
-    module = "benchmarks.peers.taskiq"
-    modes = ("one", "at-once")
-    return [
-        Taskiq("taskiq", module, scenarios, 8_000, modes, python=python),
-        Taskiq("taskiq:results", module, scenarios, 6_000, modes, python=python, results=True),
-    ]
+def installed(chosen: Sequence[Peer]) -> tuple[list[Peer], dict[str, str]]:
+    """Return the peers that can be measured, installed, and why the others cannot."""
+    ready: list[Peer] = []
+    skipped: dict[str, str] = {}
+    for one in chosen:
+        try:
+            ready.append(_ready(one))
+        except (OSError, subprocess.CalledProcessError) as error:
+            skipped[one.name] = _reason(error)
+            print(f"skipped {one.name}: {skipped[one.name]}", file=sys.stderr)
+    return ready, skipped
 
 
-def _environment() -> Path:
-    """Return the Python of the peers' environment, made when it is missing or its pins have changed."""
-    python, stamp = _FOLDER / "peers" / "bin" / "python", _FOLDER / "pins"
-    wanted = f"{' '.join(_PACKAGES)}\n{_PINS.read_text()}"
-    if python.exists() and stamp.exists() and stamp.read_text() == wanted:
-        return python
-    print(f"installing {', '.join(_PACKAGES)} into {_FOLDER.name}/", file=sys.stderr)
-    _FOLDER.mkdir(exist_ok=True)
-    (_FOLDER / ".gitignore").write_text("*\n")
-    _install(python)
-    stamp.write_text(wanted)
-    return python
+def _ready(peer: Peer) -> Peer:
+    """Install it when it is missing or its pins have changed; return it with its place filled in."""
+    folder = _FOLDER / ("" if peer.kind == "node" else "peers") / peer.environment
+    stamp, pins = folder / "pins", "\n".join(peer.needs)
+    if not (stamp.exists() and stamp.read_text() == pins):
+        print(f"installing {', '.join(peer.needs)} into .bench/", file=sys.stderr)
+        _FOLDER.mkdir(exist_ok=True)
+        (_FOLDER / ".gitignore").write_text("*\n")
+        (_install_node if peer.kind == "node" else _install_python)(folder, peer.needs)
+        stamp.write_text(pins)
+    if peer.kind == "node":
+        modules = (*peer.variables, f"NODE_PATH={folder / 'node_modules'}")
+        return replace(peer, module=str(_HERE / peer.module), variables=modules)
+    return replace(peer, python=str(folder / "bin" / "python"))
 
 
-def _install(python: Path) -> None:
+def _install_python(folder: Path, needs: Sequence[str]) -> None:
     """Make it with venv and pip; with uv where Python came without them."""
-    folder, wanted = str(_FOLDER / "peers"), ["-qq", "-c", str(_PINS), *_PACKAGES]
-    made = subprocess.run([sys.executable, "-m", "venv", "--clear", folder], capture_output=True, check=False)
+    python = str(folder / "bin" / "python")
+    made = subprocess.run(
+        [sys.executable, "-m", "venv", "--clear", str(folder)], capture_output=True, text=True, check=False
+    )
     if made.returncode == 0:
-        subprocess.run([python, "-m", "pip", "install", "--disable-pip-version-check", *wanted], check=True)
+        _run([python, "-m", "pip", "install", "--disable-pip-version-check", "-qq", *needs])
         return
-    subprocess.run(["uv", "venv", "-q", "--clear", "--python", sys.executable, folder], check=True)
-    subprocess.run(["uv", "pip", "install", "--python", python, *wanted], check=True)
+    _run(["uv", "venv", "-q", "--clear", "--python", sys.executable, str(folder)])
+    _run(["uv", "pip", "install", "-q", "--python", python, *needs])
+
+
+def _install_node(folder: Path, needs: Sequence[str]) -> None:
+    """Make a folder of modules; the lock file stays in it."""
+    for program in ("node", "npm"):
+        if not shutil.which(program):
+            raise FileNotFoundError(f"no {program} on PATH")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "package.json").write_text("{}\n")
+    _run(["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(folder), *needs])
+
+
+def _run(command: Sequence[str]) -> None:
+    subprocess.run(command, capture_output=True, text=True, check=True)
+
+
+def _reason(error: OSError | subprocess.CalledProcessError) -> str:
+    """Return one line: the last that the installer said."""
+    said = (error.stderr or error.stdout or "").strip() if isinstance(error, subprocess.CalledProcessError) else ""
+    return said.splitlines()[-1] if said else str(error)

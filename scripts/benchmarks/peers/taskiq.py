@@ -1,6 +1,6 @@
 """taskiq with taskiq-redis' stream broker, as its documentation sets it up; BENCH_RESULTS=1 adds its result backend.
 
-Runs in the peers' environment: of this package it imports only the standard library part.
+Runs in an environment of its own: of this package it imports only the standard library part.
 """
 
 import asyncio
