@@ -71,10 +71,10 @@ def pack(value: Any) -> bytes:
     return packed
 
 
-def unpack(data: bytes) -> Any:
+def unpack(data: bytes, limit: int = HARD_LIMIT) -> Any:
     """Read a value written by `pack`; raises InvalidInput for anything else, whatever the bytes are."""
-    if len(data) > HARD_LIMIT:
-        raise PayloadTooLarge(len(data), HARD_LIMIT)
+    if len(data) > limit:
+        raise PayloadTooLarge(len(data), limit)
     try:
         return msgpack.unpackb(data, strict_map_key=False, ext_hook=_refuse_extension)
     except Exception as error:  # hostile bytes raise all sorts: stack, overflow, Unicode, value
@@ -85,7 +85,8 @@ def _refuse_extension(code: int, _data: bytes) -> Any:
     raise ValueError(f"extension type {code} is not allowed")
 
 
-def _retry_row(retry: RetryPolicy) -> list[Any] | None:
+def retry_row(retry: RetryPolicy) -> list[Any] | None:
+    """A policy as it stands in a spec; None for no retries."""
     if retry == _NO_RETRY:
         return None
     return [retry.retries, retry.delay, retry.factor, retry.max_delay, retry.jitter]
@@ -96,7 +97,7 @@ def encode_spec(spec: RunSpec, limit: int = PAYLOAD_LIMIT) -> bytes:
     row: list[Any] = [
         spec.function,
         spec.parameters,
-        _retry_row(spec.retry),
+        retry_row(spec.retry),
         spec.timeout,
         spec.name,
         spec.tags or None,

@@ -10,13 +10,18 @@ if TYPE_CHECKING:
     from .contract import Configuration, Outcome, WorkerType
     from .function import FunctionWorker
     from .functions import Functions
+    from .process import ProcessConfiguration, ProcessWorker
     from .worker import Worker, WorkerOptions
 
-__all__ = ["Configuration", "FunctionWorker", "Functions", "Outcome", "Worker", "WorkerOptions", "WorkerType"]
+__all__ = [
+    "Configuration", "FunctionWorker", "Functions", "Outcome", "ProcessConfiguration", "ProcessWorker", "Worker",
+    "WorkerOptions", "WorkerType",
+]  # fmt: skip
 
 _HOMES = {
     "Configuration": "contract", "FunctionWorker": "function", "Functions": "functions", "Outcome": "contract",
-    "Worker": "worker", "WorkerOptions": "worker", "WorkerType": "contract",
+    "ProcessConfiguration": "process", "ProcessWorker": "process", "Worker": "worker", "WorkerOptions": "worker",
+    "WorkerType": "contract",
 }  # fmt: skip
 
 

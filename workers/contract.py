@@ -51,6 +51,14 @@ class StillRunning(Exception):
         super().__init__(verdict.argument)
 
 
+class CannotStart(Exception):
+    """Raised by `start`: the claim ends with this outcome, there is nothing to watch or stop."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        self.outcome = outcome
+        super().__init__(outcome.argument)
+
+
 class Configuration(BaseModel, extra="forbid"):
     """What a pool of this type may set for each run; a type subclasses it, its schema is the base job template."""
 
@@ -70,6 +78,8 @@ class WorkerType(ABC):
             raise InvalidInput(f"{cls.type} workers execute no Python application: leave --app out")
         return cls()
 
+    cancel_grace: float = 10.0
+    """Seconds that a run has to end once it is asked; the worker sets it."""
     _services: Callable[[HandOff], RunServices] = NoServices
 
     def attach(self, services: Callable[[HandOff], RunServices]) -> None:

@@ -15,7 +15,7 @@ from dispatcher.models import HandOff
 from dispatcher.store import Store
 
 from .assistance import Place
-from .contract import Outcome, StillRunning, WorkerType
+from .contract import CannotStart, Outcome, StillRunning, WorkerType
 from .holding import Held
 from .outcomes import error_result
 
@@ -57,6 +57,8 @@ class Execution:
                 outcome = await self._kind.watch(run, "")
             else:
                 outcome = await self._started(run, held)
+        except CannotStart as error:
+            outcome = error.outcome
         except StillRunning as error:
             outcome = await self._ended_for_certain(held, error.verdict)
         except asyncio.CancelledError as error:
@@ -106,13 +108,22 @@ class Execution:
             (status,) = await self._store.workers.start(*self._place, [(run.id, run.token, held.infrastructure)])
             if status in ("stale", "cancelling"):
                 await self._kind.stop(run, held.infrastructure, self.grace)
+                return _CANCELLED if status == "cancelling" else _RETURNED
             return await self._kind.watch(run, held.infrastructure)
         except asyncio.CancelledError:
-            await asyncio.shield(self._kind.stop(run, held.infrastructure, self.grace))
+            await self._stop_for_certain(run, held.infrastructure)
             raise
         except WorkerGone:
             await self._kind.stop(run, held.infrastructure, 0)
             return _RETURNED
+
+    async def _stop_for_certain(self, run: HandOff, infrastructure: str) -> None:
+        """Stop it, however often this is cancelled meanwhile: the slot is held until the end is certain."""
+        stopping = asyncio.get_running_loop().create_task(self._kind.stop(run, infrastructure, self.grace))
+        while not stopping.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.shield(stopping)
+        stopping.result()
 
     async def _fetch(self, run: HandOff) -> HandOff:
         """A spec too large to be handed off is read from the record; tried while the lease lasts."""

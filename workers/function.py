@@ -9,7 +9,7 @@ from anyio import CapacityLimiter
 
 from dispatcher import codec
 from dispatcher.clock import Clock, SystemClock
-from dispatcher.errors import InvalidInput, PayloadTooLarge
+from dispatcher.errors import InvalidInput
 from dispatcher.models import HandOff
 from dispatcher.running import enter
 
@@ -18,10 +18,7 @@ from .claims import ClaimView
 from .contract import Outcome, StillRunning, WorkerType
 from .functions import Functions, Handler
 from .isolation import Isolation
-from .outcomes import error_result, failure
-
-_NONE = b"\xc0"
-_DONE_NONE = Outcome("completed", "", _NONE)
+from .outcomes import error_result, failure, finished
 
 
 class FunctionWorker(WorkerType):
@@ -135,16 +132,3 @@ class FunctionWorker(WorkerType):
 
     def _unknown(self, name: object) -> str:
         return f"no function {name!r} is registered here; known: {', '.join(self._functions.names()) or 'none'}"
-
-
-def finished(result: Any) -> Outcome:
-    """A completed run, or a failed one when its result cannot be kept."""
-    if result is None:
-        return _DONE_NONE
-    try:
-        packed = codec.pack(result)
-        if len(packed) > codec.PAYLOAD_LIMIT:
-            raise PayloadTooLarge(len(packed), codec.PAYLOAD_LIMIT)
-    except InvalidInput as error:
-        return Outcome("failed", "bad_result", error_result(f"the result: {error}"))
-    return Outcome("completed", "", packed)

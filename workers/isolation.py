@@ -13,6 +13,7 @@ from typing import Any
 from dispatcher import codec
 from dispatcher.models import HandOff
 
+from .children import clean_environment
 from .contract import Outcome
 from .outcomes import error_result
 
@@ -34,7 +35,7 @@ class Isolation:
         try:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-P", str(_CHILD), str(writer), str(os.getpid()),
-                stdin=asyncio.subprocess.PIPE, pass_fds=(writer,), start_new_session=True, env=_environment(),
+                stdin=asyncio.subprocess.PIPE, pass_fds=(writer,), start_new_session=True, env=clean_environment(),
             )  # fmt: skip
         except BaseException:
             os.close(reader)
@@ -58,8 +59,3 @@ class Isolation:
             return Outcome("lost", "", error_result(f"its process died with {how}"))
         outcome, argument, result = codec.unpack(answer)
         return Outcome(outcome, argument, result)
-
-
-def _environment() -> dict[str, str]:
-    """What a child may know: nothing of Sluice's settings, which hold the server's password."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("SLUICE_")}  # noqa: TID251 - the child's

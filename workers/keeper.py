@@ -7,7 +7,7 @@ worker dies, the control sockets close, and everything goes at once.
 
     order     a line of JSON with the descriptors stdout, stderr and, for an entrypoint, the run's line beside it:
               words (none for an entrypoint), env, folder
-    told      lines: `pid N`, or `error ERRNO WHAT`; after a pid `exit STATUS` (as waitpid gives it), once nothing is left
+    told      lines: `pid N`, or `error ERRNO WHAT`; after a pid, once nothing is left, `exit STATUS` (of waitpid)
     asked     lines: `T` SIGTERM to the run's processes, `K` SIGKILL to all of them until none is left
 
 Only the standard library, and little of it: starting is quick. With the argument `python` it has the modules of
@@ -27,6 +27,7 @@ from typing import Any
 
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER
 _DESCRIPTORS = 3
+_BROKEN = 70  # EX_SOFTWARE
 _DEFAULTS = (signal.SIGINT, signal.SIGCHLD, signal.SIGPIPE)
 Entrypoint = Callable[[int], int]
 
@@ -164,9 +165,11 @@ class Keeper:
                 os.dup2(source, target)
             os.environ.clear()  # noqa: TID251 - the run's own
             os.environ.update(order["env"])  # noqa: TID251 - see above
-            os._exit(self._entrypoint(streams[2]) if self._entrypoint else 70)
-        finally:  # nothing of ours may go on in this process
-            os._exit(70)
+            os._exit(self._entrypoint(streams[2]) if self._entrypoint else _BROKEN)
+        except BaseException:  # noqa: BLE001 - nothing of ours may go on in this process
+            sys.excepthook(*sys.exc_info())
+        finally:
+            os._exit(_BROKEN)
 
     def _wait(self, pid: int) -> tuple[int, bool]:
         """Wait for the first process, doing what is asked meanwhile: its status, and whether the worker is there."""

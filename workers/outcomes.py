@@ -1,15 +1,18 @@
-"""How an attempt that went wrong ends: tried again, or failed, with an error that fits a record."""
+"""How an attempt ends: completed, tried again, or failed with an error that fits a record."""
 
 import random
 import traceback
 from typing import Any
 
 from dispatcher import codec
+from dispatcher.errors import InvalidInput, PayloadTooLarge
 from dispatcher.models import RetryPolicy
 
 from .contract import Outcome
 
 _MESSAGE, _TRACE = 2_000, 8_000
+_NONE = b"\xc0"
+_DONE_NONE = Outcome("completed", "", _NONE)
 
 
 def retry_delay_ms(policy: RetryPolicy, attempt: int, share: float) -> int:
@@ -50,3 +53,16 @@ def failure(retry: list[Any] | None, attempt: int, reason: str, error: BaseExcep
         return Outcome("failed", "retries_spent", result)
     share = random.random()  # noqa: S311 - spreads load, decides nothing
     return Outcome("retry", str(retry_delay_ms(policy, attempt, share)), result)
+
+
+def finished(result: Any) -> Outcome:
+    """A completed run, or a failed one when its result cannot be kept."""
+    if result is None:
+        return _DONE_NONE
+    try:
+        packed = codec.pack(result)
+        if len(packed) > codec.PAYLOAD_LIMIT:
+            raise PayloadTooLarge(len(packed), codec.PAYLOAD_LIMIT)
+    except InvalidInput as error:
+        return Outcome("failed", "bad_result", error_result(f"the result: {error}"))
+    return Outcome("completed", "", packed)

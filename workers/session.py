@@ -65,6 +65,7 @@ class Session:
         self._logs = LogWriter(store, pool, joining.name, clock)
         self._assistance = Assistance(store, place, clock, self._logs, self._want_turn)
         kind.attach(self._assistance.of_run)
+        kind.cancel_grace = manner.cancel_grace
         self._execution = Execution(store, place, kind, clock, self, grace=manner.cancel_grace, flush=self._logs.flush)
         self._ends: Ends = []
         self._wake = asyncio.Event()

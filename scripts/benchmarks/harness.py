@@ -124,7 +124,7 @@ class Context:
         path = Path(self.options.records)
         return path.stat().st_size // RECORD.size if path.exists() else 0
 
-    def wait_recorded(self, count: int, workers: Sequence[Process], seconds: float = 300.0) -> None:
+    def wait_recorded(self, count: int, workers: Sequence[Process], seconds: float = 120.0) -> None:
         """Return when that many handlers have run."""
 
         def enough() -> bool:

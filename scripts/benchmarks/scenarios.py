@@ -25,7 +25,7 @@ def two_workers(context: Context) -> Result:
 def publish(context: Context) -> Result:
     """Publish from one process: one awaited after the other, 50 at once, calls of 100; publishes a second."""
     result: Result = {}
-    runs = {"one": 8_000, "at-once": 20_000, "bulk": 60_000}
+    runs = {"one": 4_000, "at-once": 10_000, "bulk": 40_000}
     for mode in context.contender.modes:
         figures = context.start("publish", mode=mode, runs=context.scale(runs[mode])).result()
         result |= {f"{mode}_{name}": value for name, value in figures.items()}
@@ -82,7 +82,7 @@ def backlog(context: Context) -> Result:
 
 def memory(context: Context) -> Result:
     """Weigh the server's memory: bytes for each queued run with 100 bytes of payload, and for each finished one."""
-    runs = context.scale(20_000)
+    runs = context.scale(min(context.contender.runs, 20_000))
     before, clients = _used(context, 1_000), int(context.server.info()["connected_clients"]) + _LATE_CLIENTS
     context.start("fill", runs=runs, padding=100).result()
     queued = _used(context, clients)

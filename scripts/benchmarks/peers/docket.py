@@ -1,6 +1,6 @@
 """docket: concurrency 100, no records of what is over (execution_ttl 0); BENCH_TUNED=1 checks every 5 ms, not 250.
 
-Its pool of connections must be larger than redis-py's 100, or a worker of 100 slots runs out of them and leaves runs behind.
+Its pool of connections must be larger than redis-py's 100, or a worker of 100 slots runs out and leaves runs behind.
 """
 
 import os
@@ -42,7 +42,9 @@ async def publish(options: Options) -> dict[str, float]:
     async with make_docket() as docket:
         docket.register(record)
         return await publishing(
-            options, lambda number: docket.add(record)(**payload(options, number)), lambda numbers: bulk(docket, numbers)
+            options,
+            lambda number: docket.add(record)(**payload(options, number)),
+            lambda numbers: bulk(docket, numbers),
         )
 
 

@@ -1,4 +1,4 @@
-"""Installing peers into .bench/ at the root of the repository, each into an environment of its own: they disagree on redis."""
+"""Installing peers into .bench/ at the root of the repository, each apart: they disagree on redis."""
 
 import shutil
 import subprocess

@@ -25,9 +25,7 @@ async def fill(options: Options) -> None:
 async def publish(options: Options) -> dict[str, float]:
     """One awaited after the other, or 50 at once."""
     queue = Queue.from_url(options.url)
-    return await publishing(
-        options, lambda number: queue.enqueue("record", ttl=_NO_RESULT, **payload(options, number))
-    )
+    return await publishing(options, lambda number: queue.enqueue("record", ttl=_NO_RESULT, **payload(options, number)))
 
 
 async def send(options: Options) -> None:

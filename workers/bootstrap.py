@@ -1,0 +1,175 @@
+"""The process's side of an entrypoint: load the user's code, call it, tell how it ended. Runs in a fork (keeper.py).
+
+The facts of a run, first on its line: entrypoint, folder, run_id, pool, token, attempt, parameters, deadline_ms, retry.
+
+It makes room for the user's own modules. The folder of the code comes first on the import path, and where that folder
+has a `dispatcher`, `workers` or `scheduler` of its own, ours leave sys.modules before the code is imported. What we
+imported ourselves goes on working: nothing here is imported later.
+"""
+
+import asyncio
+import atexit
+import contextlib
+import importlib
+import importlib.util
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NoReturn
+
+from dispatcher.errors import InvalidInput
+from dispatcher.running import RunView, enter_process
+
+from .contract import Outcome
+from .functions import Functions, Handler
+from .line import ProcessEnd
+from .outcomes import error_result, failure, finished
+
+OURS = ("dispatcher", "workers", "scheduler")
+
+
+class Terminated(BaseException):
+    """SIGTERM came while plain code ran: it may clean up, then it goes."""
+
+
+def run_entrypoint(descriptor: int) -> int:
+    """Run the entrypoint that the line names, to the end of this process; its exit code."""
+    line = ProcessEnd(socket.socket(fileno=descriptor))
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr] # text streams
+    facts = line.first()
+    view = RunView(
+        facts["run_id"], facts["pool"], facts["token"], facts["attempt"], facts["parameters"], facts["deadline_ms"],
+        line, line.cancelled,
+    )  # fmt: skip
+    enter_process(view)
+    outcome, code = _attempt(facts)
+    _leave()
+    if outcome is not None:
+        line.end(*outcome)
+    return code
+
+
+def _attempt(facts: dict[str, Any]) -> tuple[Outcome | None, int]:
+    """How it ended and the exit code; without an outcome, the exit code says it."""
+    retry, attempt = facts["retry"], facts["attempt"]
+    try:
+        handler = _load(facts["entrypoint"], Path(facts["folder"]))
+    except _Missing as error:
+        return Outcome("failed", "not_found", error_result(str(error))), 0
+    except BaseException as error:  # noqa: BLE001 - the user's module may raise anything, SystemExit too
+        return Outcome("failed", "import_failed", error_result(error)), 0
+    try:
+        args, kwargs = handler.arguments(facts["parameters"])
+    except InvalidInput as error:
+        return Outcome("failed", "invalid_parameters", error_result(str(error))), 0
+    try:
+        return finished(_call(handler, args, kwargs)), 0
+    except Terminated:
+        _die_of_sigterm()
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else 0 if error.code is None else 1
+        if isinstance(error.code, str):
+            sys.stderr.write(f"{error.code}\n")
+        return None, code
+    except BaseException as error:  # noqa: BLE001 - the user's code may raise anything
+        return failure(retry, attempt, "raised", error), 0
+
+
+def _call(handler: Handler, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    if not handler.is_async:
+        signal.signal(signal.SIGTERM, _raise_terminated)
+        return handler.function(*args, **kwargs)
+
+    async def main() -> Any:
+        if task := asyncio.current_task():
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        try:
+            return await handler.function(*args, **kwargs)
+        except asyncio.CancelledError as error:
+            raise Terminated from error
+
+    return asyncio.run(main())
+
+
+def _raise_terminated(*_: object) -> None:
+    raise Terminated
+
+
+def _die_of_sigterm() -> NoReturn:
+    """End as a process without a handler would, after its own cleaning up."""
+    _leave()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGTERM)
+    os._exit(143)
+
+
+def _leave() -> None:
+    """What an interpreter does at its end: a fork of another program's would skip it."""
+    with contextlib.suppress(BaseException):
+        threading._shutdown()  # type: ignore[attr-defined] # noqa: SLF001 - joins the user's threads, there is no other way
+        atexit._run_exitfuncs()  # noqa: SLF001 - see above
+        sys.stdout.flush()
+        sys.stderr.flush()
+
+
+class _Missing(Exception):
+    """A file, module or function that is not there."""
+
+
+def _load(entrypoint: str, folder: Path) -> Handler:
+    where, _, name = entrypoint.rpartition(":")
+    module = _load_file(folder / where) if where.endswith(".py") else _load_module(where, folder)
+    found: Any = module
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    if not callable(found):
+        raise _Missing(f"{entrypoint}: {where} has no function {name!r}")
+    registry = Functions()
+    registry.register(name=name)(_unwrapped(found))
+    handler = registry.get(name)
+    assert handler is not None  # noqa: S101 - registered a line ago
+    return handler
+
+
+def _unwrapped(found: Any) -> Callable[..., Any]:
+    """The function behind a callable object."""
+    method: Callable[..., Any] = found if hasattr(found, "__code__") else type(found).__call__.__get__(found)
+    return method
+
+
+def _load_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise _Missing(f"there is no file {path}: entrypoints are found from the run's working_dir")
+    make_room(path.parent)
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise _Missing(f"{path} is no Python file")
+    module = sys.modules[path.stem] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _load_module(name: str, folder: Path) -> ModuleType:
+    make_room(folder)
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name and (name == error.name or name.startswith(f"{error.name}.")):
+            raise _Missing(f"there is no module {error.name!r} in {folder} or among the installed packages") from error
+        raise
+
+
+def make_room(folder: Path) -> None:
+    """Put the folder first on the import path, and forget our packages where it has some of these names."""
+    sys.path.insert(0, str(folder))
+    for name in OURS:
+        if (folder / name).is_dir() or (folder / f"{name}.py").is_file():
+            for known in [known for known in sys.modules if known == name or known.startswith(f"{name}.")]:
+                del sys.modules[known]
+    importlib.invalidate_caches()

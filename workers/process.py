@@ -1,0 +1,273 @@
+"""The process worker: a run is a command, a script or a Python entrypoint in processes of its own.
+
+Nothing of a run outlives it: its processes are kept by keeper.py. They get no credentials of Redis; what they may ask
+of Sluice goes over their line (line.py). A run's processes die with its worker, so it is never adopted.
+"""
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import socket
+import tempfile
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from dispatcher import codec
+from dispatcher.clock import Clock, SystemClock
+from dispatcher.errors import InvalidInput
+from dispatcher.models import HandOff, RunSpec
+
+from .children import Child, Children, Order, StartFailed, clean_environment
+from .contract import CannotStart, Configuration, Outcome, WorkerType
+from .outcomes import error_result, failure
+from .output import Output
+from .served import LineService
+from .services import RunServices
+
+_MOST_PARAMETERS = 100_000
+"""Bytes of JSON: Linux takes 128 KB a variable."""
+_LAST_OUTPUT_SECONDS = 2.0
+_SCRIPT = ("sh", "-eu", "-c")
+
+
+class ProcessConfiguration(Configuration):
+    """Where and how a run's process is executed."""
+
+    env: dict[str, str] = Field(default_factory=dict, description="Variables beside the worker's own.")
+    working_dir: str | None = Field(None, description="Where it runs; if none, a folder that is removed at the end.")
+    stream_output: bool = Field(default=True, description="Whether what it writes goes into the run's log.")
+    grace_seconds: float | None = Field(
+        None, ge=0, le=86_400, description="From SIGTERM to SIGKILL; the worker's cancel grace if none."
+    )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run says of itself, checked."""
+
+    spec: RunSpec
+    retry: list[Any] | None
+    configuration: ProcessConfiguration
+
+
+class Execution:
+    """A run's processes while they are watched."""
+
+    def __init__(self, child: Child, plan: Plan, services: RunServices, folder: "Folder") -> None:
+        loop = asyncio.get_running_loop()
+        self.child, self.plan, self._folder = child, plan, folder
+        says = plan.configuration.stream_output
+        self.output = Output(loop, child.output, partial(services.tell, "log", "info") if says else None)
+        self.errors = Output(loop, child.errors, partial(services.tell, "log", "error") if says else None)
+        self.service = LineService(child.line, services) if child.line else None
+
+    async def end(self) -> int:
+        """Wait until nothing of it is left and all that it wrote is read; its exit code, negative for a signal."""
+        status = await asyncio.shield(self.child.gone)
+        # A pipe that was handed to a process of somebody else stays open: what was written is there.
+        await asyncio.wait([self.output.ended, self.errors.ended], timeout=_LAST_OUTPUT_SECONDS)
+        if self.service:
+            await self.service.read_to_the_end()
+        return os.waitstatus_to_exitcode(status)
+
+    async def close(self) -> None:
+        """Release what it had."""
+        self.output.close()
+        self.errors.close()
+        if self.service:
+            await self.service.close()
+        self.child.close()
+        await self._folder.remove()
+
+
+class Folder:
+    """Where a run is executed: as it asked, or a new one that is removed again."""
+
+    def __init__(self, wanted: str | None) -> None:
+        self.path = wanted or tempfile.mkdtemp(prefix="sluice-run-")
+        self._own = wanted is None
+
+    async def remove(self) -> None:
+        """Remove an own one, whatever is in it."""
+        if not self._own:
+            return
+        if not _removed(self.path):
+            await asyncio.to_thread(shutil.rmtree, self.path, ignore_errors=True)
+
+
+def _removed(path: str) -> bool:
+    """Quickly: most runs leave nothing in it."""
+    try:
+        Path(path).rmdir()
+    except OSError:
+        return False
+    return True
+
+
+class ProcessWorker(WorkerType):
+    """Executes commands, scripts and entrypoints in child processes."""
+
+    type = "process"
+    configuration = ProcessConfiguration
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
+        self._home = str(Path.cwd())
+        self._commands, self._entrypoints = Children(), Children(python=True)
+        self._executions: dict[tuple[str, str], Execution] = {}
+
+    async def close(self) -> None:
+        """End what starts and keeps processes."""
+        await self._commands.close()
+        await self._entrypoints.close()
+
+    async def start(self, run: HandOff) -> str:
+        """Start its process: host, pid and time. Raises CannotStart for what the run itself got wrong."""
+        plan = _plan(run)
+        services = self.services(run)
+        folder = _folder(plan)
+        deadline = None if plan.spec.timeout is None else self._clock.now_ms() + round(1000 * plan.spec.timeout)
+        try:
+            order = Order(_words(plan.spec), _environment(plan, run, services.pool, deadline), folder.path)
+            child = await (self._commands if order.words else self._entrypoints).start(order)
+        except StartFailed as error:
+            await folder.remove()
+            raise CannotStart(_not_started(plan, folder.path, error)) from error
+        except BaseException:
+            await folder.remove()
+            raise
+        execution = Execution(child, plan, services, folder)
+        self._executions[run.id, run.token] = execution
+        if execution.service:
+            execution.service.begin(_facts(run, plan, self._home, services.pool, deadline))
+        return f"{socket.gethostname()}:{child.started.result()}:{self._clock.now_ms()}"
+
+    async def watch(self, run: HandOff, infrastructure: str) -> Outcome:  # noqa: ARG002 - it is in our hands
+        """Wait for its end; past its timeout, end it."""
+        execution = self._executions[run.id, run.token]
+        try:
+            try:
+                async with asyncio.timeout(execution.plan.spec.timeout):
+                    code = await execution.end()
+            except TimeoutError:
+                await self.stop(run, "", self.cancel_grace)
+                await execution.end()
+                timeout = execution.plan.spec.timeout
+                return failure(execution.plan.retry, run.attempt, "timed_out", f"ran longer than its {timeout:g} s")
+            return _outcome(run, execution, code)
+        finally:
+            if execution.child.gone.done():
+                await self._forget(run)
+
+    async def stop(self, run: HandOff, infrastructure: str, grace: float) -> None:  # noqa: ARG002 - see watch
+        """Ask its processes to end, kill them after the grace; return when none is left."""
+        execution = self._executions.get((run.id, run.token))
+        if execution is None:
+            return
+        own = execution.plan.configuration.grace_seconds
+        if execution.service:
+            execution.service.cancel()
+        execution.child.terminate()
+        await asyncio.wait([execution.child.gone], timeout=grace if own is None else own)
+        execution.child.kill()
+        await execution.end()
+        await self._forget(run)
+
+    async def _forget(self, run: HandOff) -> None:
+        if execution := self._executions.pop((run.id, run.token), None):
+            await execution.close()
+
+
+def _plan(run: HandOff) -> Plan:
+    """Read and check what the run says. Raises CannotStart."""
+    try:
+        spec = codec.decode_spec(run.spec)
+        configuration = ProcessConfiguration.model_validate(spec.job_variables or {})
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        raise _bad(f"job variables of a process: {faults}") from error
+    except (InvalidInput, TypeError, ValueError) as error:
+        raise _bad(str(error)) from error
+    if spec.command is None and spec.entrypoint is None:
+        raise _bad(
+            f"a process worker executes a command or an entrypoint; this run names the function {spec.function!r}"
+        )
+    return Plan(spec, codec.retry_row(spec.retry), configuration)
+
+
+def _bad(text: str) -> CannotStart:
+    return CannotStart(Outcome("failed", "invalid_parameters", error_result(text)))
+
+
+def _folder(plan: Plan) -> Folder:
+    wanted = plan.configuration.working_dir
+    if wanted is not None and not Path(wanted).is_dir():
+        text = f"there is no working_dir {wanted!r} on this worker: create it there, or leave it out"
+        raise CannotStart(Outcome("failed", "not_found", error_result(text)))
+    return Folder(wanted)
+
+
+def _words(spec: RunSpec) -> tuple[str, ...]:
+    if isinstance(spec.command, str):
+        return (*_SCRIPT, spec.command)
+    return spec.command or ()
+
+
+def _environment(plan: Plan, run: HandOff, pool: str, deadline: int | None) -> dict[str, str]:
+    """The worker's environment without its settings, what the run sets, and what Sluice says of the run."""
+    try:
+        parameters = json.dumps(plan.spec.parameters, ensure_ascii=True)
+    except (TypeError, ValueError) as error:
+        raise _bad(f"parameters: {error}") from error
+    if plan.spec.command is not None and len(parameters) > _MOST_PARAMETERS:
+        raise _bad(f"parameters of a command travel in its environment: {len(parameters):,} bytes are too many")
+    said = {
+        "SLUICE_RUN_ID": run.id, "SLUICE_POOL": pool, "SLUICE_CLAIM_TOKEN": run.token,
+        "SLUICE_ATTEMPT": str(run.attempt),
+    }  # fmt: skip
+    if len(parameters) <= _MOST_PARAMETERS:
+        said["SLUICE_PARAMETERS"] = parameters
+    if deadline is not None:
+        said["SLUICE_DEADLINE_MS"] = str(deadline)
+    found = {**clean_environment(), **plan.configuration.env, **said}
+    if bad := [name for name, value in found.items() if not name or "=" in name or "\0" in name + value]:
+        raise _bad(f"{bad[0]!r} is no variable of an environment")
+    return found
+
+
+def _facts(run: HandOff, plan: Plan, home: str, pool: str, deadline: int | None) -> dict[str, Any]:
+    """What an entrypoint's process is told first, see bootstrap.py."""
+    return {
+        "entrypoint": plan.spec.entrypoint, "folder": plan.configuration.working_dir or home, "run_id": run.id,
+        "pool": pool, "token": int(run.token or 0), "attempt": run.attempt, "parameters": plan.spec.parameters,
+        "deadline_ms": deadline, "retry": plan.retry,
+    }  # fmt: skip
+
+
+def _not_started(plan: Plan, folder: str, error: StartFailed) -> Outcome:
+    if not error.number:
+        return Outcome("lost", "", error_result("the keeper of its processes was killed"))
+    what = "command" if plan.spec.command is not None and error.what != folder else "working_dir"
+    text = f"{what} {error.what!r} could not be used on this worker: {os.strerror(error.number)}"
+    return Outcome("failed", "not_found", error_result(text))
+
+
+def _outcome(run: HandOff, execution: Execution, code: int) -> Outcome:
+    """The end that its code told, or else how its process ended."""
+    retry = execution.plan.retry
+    if code == 0:
+        told = execution.service.told if execution.service else Outcome("completed", "", b"\xc0")
+        return told or failure(retry, run.attempt, "exit_code", "its process ended without a word, with exit code 0")
+    if code < 0:
+        name = signal.Signals(-code).name if -code in list(signal.Signals) else f"signal {-code}"
+        how, reason = f"its process was killed by {name}", "signal"
+    else:
+        how, reason = f"its process ended with exit code {code}", "exit_code"
+    tail = execution.errors.tail
+    return failure(retry, run.attempt, reason, f"{how}\n{tail}" if tail else how)
