@@ -68,8 +68,9 @@ class Intake:
         if now - self._looked >= LOOK_SECONDS:
             self._streams = await self._store.streams()
             self._looked = now
-            for stream in self._resting.keys() - set(self._streams):
-                del self._resting[stream]
+            for stream in (self._resting.keys() | self._next.keys()) - set(self._streams):
+                self._resting.pop(stream, None)
+                self._next.pop(stream, None)
         awake = [stream for stream in self._streams if stream not in self._resting]
         rested = [stream for stream, rest in self._resting.items() if rest.until <= now]
         if now - self._rounded >= ROUND_SECONDS:
