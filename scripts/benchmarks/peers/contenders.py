@@ -7,6 +7,8 @@ from benchmarks.harness import Programs
 
 _USUAL = frozenset({"drain", "two-workers", "publish", "latency", "memory", "due"})
 _TUNED = frozenset({"drain", "two-workers", "latency", "due"})
+# taskiq wants a scheduler process for that; delayed runs of huey did not begin in our setting, why is not known.
+_NOT_DUE = {"taskiq", "huey"}
 _BLOCKING, _ASYNC, _ALL = ("one",), ("one", "at-once"), ("one", "at-once", "bulk")
 _TYPES = "typing-extensions==4.16.0"
 _SPEED = ("hiredis==3.5.0", "uvloop==0.23.0")
@@ -51,10 +53,11 @@ def _peer(
     variables: str = "",
 ) -> Peer:
     """Return a peer of Python whose adapter has its name; a variant that is tuned skips what tuning cannot change."""
+    environment = name.partition(":")[0]
     return Peer(
         name=name,
-        module=f"benchmarks.peers.{name.partition(':')[0]}",
-        scenarios=_TUNED if name.endswith(":tuned") else _USUAL - ({"due"} if name.startswith("taskiq") else set()),
+        module=f"benchmarks.peers.{environment}",
+        scenarios=_TUNED if name.endswith(":tuned") else _USUAL - ({"due"} if environment in _NOT_DUE else set()),
         runs=runs,
         modes=modes,
         needs=needs,
@@ -95,7 +98,9 @@ PEERS = (
         "100 greenlets, results off",
         6_000,
         _BLOCKING,
-        own="-m huey.bin.huey_consumer benchmarks.peers.huey.huey --workers 100 --worker-type greenlet --quiet",
+        # A greenlet worker wants the standard library patched first, its scheduler never runs otherwise.
+        own="-m gevent.monkey --module huey.bin.huey_consumer benchmarks.peers.huey.huey"
+        " --workers 100 --worker-type greenlet --quiet",
     ),
     _peer(
         "celery",
