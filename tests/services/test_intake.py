@@ -9,12 +9,15 @@ from typing import Any
 import msgpack
 import pytest
 import redis
+from anyio import to_thread
 
 import dispatcher.service
 from dispatcher import RunState, scripts
+from dispatcher.errors import ServerUnreachable
 from dispatcher.intake import judging
 from dispatcher.intake import service as intake_service
 from dispatcher.metrics import REGISTRY
+from dispatcher.store import IntakeStore
 from tests.support.processes import Children
 from tests.support.proxy import FaultProxy
 from tests.support.publishing import ROOT, STREAM, Publisher
@@ -222,6 +225,36 @@ async def test_ids_that_nobody_ever_saw_are_noticed(
     await wait_until(serves, description="the stream takes entries again")
     await publisher.read()
     assert len(publisher.backlog()) == 1
+
+
+async def test_a_server_that_is_killed_in_the_middle_loses_no_entry(new_server: Callable[..., Server]) -> None:
+    server = new_server(aof=True)
+    ids = [ID(n) for n in range(8000)]
+    async with running(server.url) as stack:
+        publisher = Publisher(server.url)
+        publisher.add_many([{"function": "f", "id": run} for run in ids])
+        await stack.dispatcher()
+        await wait_until(lambda: publisher.unread() < 8000, description="it reads", interval=0.001)
+        await to_thread.run_sync(lambda: server.restart(kill=True))
+        await publisher.read()
+        assert publisher.backlog() == ids
+        publisher.close()
+
+
+async def test_what_no_shared_read_can_bring_is_read_by_itself(
+    stack: Stack, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as an entry so large that it takes longer than a read may: the script rejects it, nobody else holds it."""
+
+    async def fail(*_: object) -> None:
+        raise ServerUnreachable(stack.url, "silent")
+
+    monkeypatch.setattr(IntakeStore, "wait", fail)
+    await stack.dispatcher()
+    publisher.add(run="x" * (2 * 1024 * 1024))
+    publisher.add({"function": "f"})
+    await publisher.read()
+    assert len(publisher.rejected()) == len(publisher.backlog()) == 1
 
 
 async def test_out_of_memory_entries_stay_and_are_read_again(new_server: Callable[..., Server]) -> None:

@@ -155,7 +155,9 @@ async def test_what_is_no_run_is_rejected_with_its_reason(stack: Stack, publishe
     assert len(publisher.backlog()) == len(BAD)
     for entry, (fields, _) in zip(rejected, BAD.values(), strict=True):
         raw = fields.get("run", fields.get("run.mp")) if fields.keys() <= {"run", "run.mp", "reply"} else None
-        if raw is not None and len(fields.keys() & {"run", "run.mp"}) == 1:
+        if "no name for `reply`" in entry["reason"]:
+            assert entry["format"] == "", "it is not put back without its reply"
+        elif raw is not None and len(fields.keys() & {"run", "run.mp"}) == 1:
             whole = raw if isinstance(raw, bytes) else raw.encode()
             assert (entry["head"], int(entry["size"])) == (whole[:4096], len(whole))
 

@@ -24,10 +24,11 @@ local function read_fields(fields)
     odd = odd or known[name] or not (name == 'run' or name == 'run.mp' or name == 'reply')
     known[name] = fields[i + 1]
   end
-  local format = known.run and 'run' or 'run.mp'
-  if odd or not known[format] or (known.run and known['run.mp']) then format = '' end
   local reply = known.reply or ''
   if #reply > 63 or not string.match(reply, '^%w[%w._-]*$') then reply = '' end
+  odd = odd or (known.reply and reply == '')
+  local format = known.run and 'run' or 'run.mp'
+  if odd or not known[format] or (known.run and known['run.mp']) then format = '' end
   return {size = size, format = format, payload = known[format], reply = reply}
 end
 
