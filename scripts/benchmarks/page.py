@@ -61,6 +61,7 @@ def generated(setting: Mapping[str, object], measured: Measured) -> str:
             f"Conditions: {words}.{quick if setting.get('quick') else ''}",
             "![Drain, latency and publishing of all, as bars](performance.svg)",
             *halves,
+            "Median (least - most) of the rounds. A dash: there is no such thing, or it was not measured.",
             "Settings and versions:",
             _settings(names),
             "\n".join(["Not measured:", "", *missing]) if missing else "Nobody was left out.",
@@ -69,6 +70,7 @@ def generated(setting: Mapping[str, object], measured: Measured) -> str:
 
 
 def _table(names: Sequence[str], measured: Measured, columns: Sequence[tuple[str, str, str]]) -> str:
+    columns = [one for one in columns if any(one[2] in r for rows in measured.get(one[1], {}).values() for r in rows)]
     head = ["", *(heading for heading, _, _ in columns)]
     rows = [[name, *(_figure(measured.get(s, {}).get(name, []), f) for _, s, f in columns)] for name in names]
     rule = ["---", *("---:" for _ in columns)]
