@@ -40,8 +40,8 @@ class Terminated(BaseException):
 def run_entrypoint(descriptor: int) -> int:
     """Run the entrypoint that the line names, to the end of this process; its exit code."""
     line = ProcessEnd(socket.socket(fileno=descriptor))
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr] # text streams
+    for number, name in ((1, "stdout"), (2, "stderr")):  # those of the program that was forked know another file
+        setattr(sys, name, open(number, "w", buffering=1, errors="backslashreplace", closefd=False))  # noqa: SIM115
     facts = line.first()
     view = RunView(
         facts["run_id"], facts["pool"], facts["token"], facts["attempt"], facts["parameters"], facts["deadline_ms"],
@@ -139,7 +139,7 @@ def _load(entrypoint: str, folder: Path) -> Handler:
 
 def _unwrapped(found: Any) -> Callable[..., Any]:
     """The function behind a callable object."""
-    method: Callable[..., Any] = found if hasattr(found, "__code__") else type(found).__call__.__get__(found)
+    method: Callable[..., Any] = found if hasattr(found, "__code__") else found.__call__
     return method
 
 

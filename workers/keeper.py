@@ -166,8 +166,8 @@ class Keeper:
             os.environ.clear()  # noqa: TID251 - the run's own
             os.environ.update(order["env"])  # noqa: TID251 - see above
             os._exit(self._entrypoint(streams[2]) if self._entrypoint else _BROKEN)
-        except BaseException:  # noqa: BLE001 - nothing of ours may go on in this process
-            sys.excepthook(*sys.exc_info())
+        except BaseException as error:  # noqa: BLE001 - nothing of ours may go on in this process
+            sys.excepthook(type(error), error, error.__traceback__)
         finally:
             os._exit(_BROKEN)
 

@@ -90,8 +90,9 @@ class Worker:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._kind.close()
-        await self._store.link.close()
+        with anyio.CancelScope(shield=True):  # what it took is released, also when the caller is being cancelled
+            await self._kind.close()
+            await self._store.link.close()
 
     async def run(self) -> None:
         """Work until drained or stopped. At the start: PoolNotFound, WorkerTypeMismatch, TooManyLanes, ServerError."""

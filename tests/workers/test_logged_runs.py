@@ -1,11 +1,6 @@
 """Runs whose code writes to their log: it is whole when the run is over, whatever happens around it."""
 
-import logging
-import threading
-import time
-
 import anyio
-import pytest
 import redis
 
 from dispatcher import Client, Published, RetryPolicy, RunState, context
