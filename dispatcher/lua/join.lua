@@ -10,7 +10,8 @@
 --          auto      int   1: admitted is running (functions); 0: pending until `start`
 --          info      str   msgpack for people
 -- REST     names of queues it asks for; made when missing
--- RETURNS  {'ok', now}, {'gone', now} (a worker of this id was lost: take another), {'no_pool'}, {'type', the pool's type} or {'lanes', most}
+-- RETURNS  {'ok', now}, {'gone', now} (a worker of this id was lost: take another), {'no_pool'},
+--          {'type', the pool's type} or {'lanes', most}
 --
 -- Repeatable: joining again changes nothing.
 -- include: state clock events bucket config queue workers
