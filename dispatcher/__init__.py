@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 __all__ = [
     "BlockingClient", "ClaimLost", "Client", "Conflict", "Context", "InvalidInput", "LogLine", "NoRun", "NotFound",
     "PayloadTooLarge", "PoolNotFound", "Publish", "Published", "QueueDeleting", "QueueNotFound", "ResultTimeout",
-    "RetryPolicy", "Run", "RunFailed", "RunNotFound", "RunNotOver", "RunOptions", "RunState", "ServerError", "SluiceError",
-    "WorkPool", "WorkQueue", "context",
+    "RetryPolicy", "Run", "RunFailed", "RunNotFound", "RunNotOver", "RunOptions", "RunState", "ServerError",
+    "SluiceError", "WorkPool", "WorkQueue", "context",
 ]  # fmt: skip
 
 

@@ -123,10 +123,11 @@ class QueueDeleting(Conflict):
 class HoldsRuns(Conflict):
     """Deleting was refused because there are runs."""
 
-    def __init__(self, what: str, queued: int, scheduled: int, running: int, workers: int = 0, unread: int = 0) -> None:
-        self.queued, self.scheduled, self.running, self.workers, self.unread = (
-            queued, scheduled, running, workers, unread,
-        )  # fmt: skip
+    def __init__(self, what: str, queued: int, scheduled: int, running: int, *others: int) -> None:
+        """`others` are live workers and unread entries of intake, where a pool is meant."""
+        workers, unread = others or (0, 0)
+        self.queued, self.scheduled, self.running = queued, scheduled, running
+        self.workers, self.unread = workers, unread
         held = f"{queued} queued, {scheduled} scheduled and {running} running runs"
         also = f", {workers} live workers" if workers else ""
         also += f", {unread} unread entries of intake (a dispatcher reads them)" if unread else ""

@@ -1,5 +1,7 @@
 """The demonstration: 400 runs, three queues, limits, two workers, one of them killed; then what the runs wrote down.
 
+Beside them a process worker executes commands and Python entrypoints that a program without Sluice published.
+
 What is counted comes from lines that the runs append to a file (examples/demo/tasks.py). Sluice executes a run again
 when its worker dies before the end was reported, so the kill waits for a moment at which every end that was written has
 been reported: then no run may end twice.
@@ -16,8 +18,9 @@ from functools import partial
 from pathlib import Path
 
 import anyio
+from demonstration import processes as by_process
 from demonstration.load import POOL, WORKER_LIMIT, Planned, prepare, publish
-from demonstration.report import Facts, lines, table
+from demonstration.report import Facts, Line, lines, table
 from demonstration.stack import Processes
 from demonstration.witness import Witness
 
@@ -98,25 +101,29 @@ async def are_there(client: Client, workers: int) -> bool:
     return len(await client.workers.list()) >= workers
 
 
-async def demonstrate(folder: Path) -> Facts:
-    """Run it all in a folder. Raises TimeoutError when it takes too long."""
+async def demonstrate(folder: Path) -> list[Line]:
+    """Run it all in a folder; what was promised and seen. Raises TimeoutError when it takes too long."""
     async with EmbeddedServer(folder / "server") as server, Client(server.url, pool=POOL) as client:
-        print(f"embedded {server.server.kind}, dispatcher, scheduler, two workers; {RUNS} runs")
+        print(f"embedded {server.server.kind}, dispatcher, scheduler, three workers; {RUNS} runs")
         with Processes(server.url, folder) as processes:
             processes.sluice("dispatcher", "start")
             processes.sluice("scheduler", "start")
             await prepare(client)
+            await by_process.begin(client, processes)
             start = ("worker", "start", "--pool", POOL, "--app", "tasks:functions", "--lease", f"{LEASE:g}s")
             workers = [
                 processes.sluice(*start, "--limit", str(WORKER_LIMIT), "--name", name) for name in ("one", "two")
             ]
             with anyio.fail_after(PATIENCE):
                 await until(partial(are_there, client, len(workers)), processes)
+                await by_process.publish(server.url)
                 plans = await publish(client, RUNS)
                 pid, at_ns, at = await follow(client, plans, processes, workers[1].pid)
                 await until(partial(is_settled, client), processes)
+                await until(partial(by_process.are_over, client), processes)
             runs = await client.list(limit=2 * RUNS, states=list(RunState))
-        return Facts(plans, runs, Witness.read(folder / "witness.log"), (pid, at_ns), at, LEASE)
+            facts = Facts(plans, runs, Witness.read(folder / "witness.log"), (pid, at_ns), at, LEASE)
+            return [*lines(facts), *await by_process.lines(client, processes.log_of("processes"))]
 
 
 def main() -> int:
@@ -124,8 +131,7 @@ def main() -> int:
     argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="sluice-demo-") as folder:
-        facts = anyio.run(demonstrate, Path(folder))
-    found = lines(facts)
+        found = anyio.run(demonstrate, Path(folder))
     print(f"\n\n{table(found)}\n\n{time.monotonic() - began:.1f} s")
     return 0 if all(line.holds for line in found) else 1
 

@@ -84,7 +84,7 @@ async def publish(
     ] = None,
     env: Annotated[Repeated, Parameter(help="NAME=value for its process; repeatable.")] = (),
     working_dir: Annotated[str | None, Parameter(help="Where its process runs.")] = None,
-    variable: Annotated[Repeated, Parameter(name="--job-variable", help="name=value for its infrastructure; repeatable.")] = (),
+    variable: Annotated[Repeated, Parameter(name="--job-variable", help="name=value for its worker; repeatable.")] = (),
     parent: Annotated[str | None, Parameter(help="The run it follows from.")] = None,
     param: Annotated[Repeated, Parameter(help="name=value, the value JSON or else text; repeatable.")] = (),
     params_json: Annotated[str | None, Parameter(help="All parameters as one JSON object; `-` reads stdin.")] = None,

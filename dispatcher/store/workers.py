@@ -85,7 +85,7 @@ class WorkerStore:
         self._turn = scripts.load("turn")
 
     async def join(self, pool: str, worker: Joining) -> None:
-        """Present a worker. Repeatable. Raises PoolNotFound, WorkerTypeMismatch, TooManyLanes, WorkerGone, ServerError."""
+        """Present a worker. Repeatable. PoolNotFound, WorkerTypeMismatch, TooManyLanes, WorkerGone, ServerError."""
         info = pack(worker.info)
         reply = await self._link.call(
             "join", pool, self._link.now_ms, worker.name, worker.lane, worker.capacity, worker.lease_ms,

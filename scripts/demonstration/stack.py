@@ -21,12 +21,21 @@ class Processes:
         self._words: list[str] = []
         self.killed = 0
 
-    def sluice(self, *words: str) -> subprocess.Popen[bytes]:
-        """Start one; its output goes to a file of the folder."""
+    def log_of(self, name: str) -> Path:
+        """A file for what other runs write."""
+        return self._folder / f"{name}.log"
+
+    def sluice(self, *words: str, log: Path | None = None) -> subprocess.Popen[bytes]:
+        """Start one; its output goes to a file of the folder. Its runs write to `log`."""
         command = [sys.executable, "-P", "-c", "from dispatcher.cli import main; main()", *words]
         with (self._folder / f"process-{len(self._all)}.log").open("wb") as output:
             process = subprocess.Popen(
-                command, cwd=APP_DIR, env=self._env, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+                command,
+                cwd=APP_DIR,
+                env={**self._env, "DEMO_LOG": str(log or self.log)},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
             )
         self._all.append(process)
         self._words.append(" ".join(words[:2]))
