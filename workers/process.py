@@ -7,10 +7,8 @@ of Sluice goes over their line (line.py). A run's processes die with its worker,
 import asyncio
 import json
 import os
-import shutil
 import signal
 import socket
-import tempfile
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,6 +23,7 @@ from dispatcher.models import HandOff, RunSpec
 
 from .children import Child, Children, Order, StartFailed, clean_environment
 from .contract import CannotStart, Configuration, Outcome, WorkerType
+from .folders import Folder, Folders
 from .outcomes import error_result, failure
 from .output import Output
 from .served import LineService
@@ -59,9 +58,9 @@ class Plan:
 class Execution:
     """A run's processes while they are watched."""
 
-    def __init__(self, child: Child, plan: Plan, services: RunServices, folder: "Folder") -> None:
+    def __init__(self, child: Child, plan: Plan, services: RunServices) -> None:
         loop = asyncio.get_running_loop()
-        self.child, self.plan, self._folder = child, plan, folder
+        self.child, self.plan = child, plan
         says = plan.configuration.stream_output
         self.output = Output(loop, child.output, partial(services.tell, "log", "info") if says else None)
         self.errors = Output(loop, child.errors, partial(services.tell, "log", "error") if says else None)
@@ -83,31 +82,6 @@ class Execution:
         if self.service:
             await self.service.close()
         self.child.close()
-        await self._folder.remove()
-
-
-class Folder:
-    """Where a run is executed: as it asked, or a new one that is removed again."""
-
-    def __init__(self, wanted: str | None) -> None:
-        self.path = wanted or tempfile.mkdtemp(prefix="sluice-run-")
-        self._own = wanted is None
-
-    async def remove(self) -> None:
-        """Remove an own one, whatever is in it."""
-        if not self._own:
-            return
-        if not _removed(self.path):
-            await asyncio.to_thread(shutil.rmtree, self.path, ignore_errors=True)
-
-
-def _removed(path: str) -> bool:
-    """Quickly: most runs leave nothing in it."""
-    try:
-        Path(path).rmdir()
-    except OSError:
-        return False
-    return True
 
 
 class ProcessWorker(WorkerType):
