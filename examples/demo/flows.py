@@ -1,4 +1,4 @@
-"""What process workers execute: the entrypoint `flows.py:longest_line`, or the command `python flows.py FILE NUMBER PAUSE`.
+"""What process workers execute: entrypoint `flows.py:longest_line`, or command `python flows.py FILE NUMBER PAUSE`.
 
 `scripts/demo` runs some dozens of each, published by a program that is not Sluice.
 """
