@@ -58,9 +58,9 @@ class Plan:
 class Execution:
     """A run's processes while they are watched."""
 
-    def __init__(self, child: Child, plan: Plan, services: RunServices) -> None:
+    def __init__(self, child: Child, plan: Plan, folder: Folder, services: RunServices) -> None:
         loop = asyncio.get_running_loop()
-        self.child, self.plan = child, plan
+        self.child, self.plan, self.folder = child, plan, folder
         says = plan.configuration.stream_output
         self.output = Output(loop, child.output, partial(services.tell, "log", "info") if says else None)
         self.errors = Output(loop, child.errors, partial(services.tell, "log", "error") if says else None)
@@ -92,7 +92,8 @@ class ProcessWorker(WorkerType):
 
     def __init__(self, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
-        self._home = str(Path.cwd())
+        self._home, self._environment = str(Path.cwd()), clean_environment()
+        self._folders = Folders()
         self._commands, self._entrypoints = Children(), Children(python=True)
         self._executions: dict[tuple[str, str], Execution] = {}
 
@@ -100,23 +101,24 @@ class ProcessWorker(WorkerType):
         """End what starts and keeps processes."""
         await self._commands.close()
         await self._entrypoints.close()
+        self._folders.close()
 
     async def start(self, run: HandOff) -> str:
         """Start its process: host, pid and time. Raises CannotStart for what the run itself got wrong."""
         plan = _plan(run)
         services = self.services(run)
-        folder = _folder(plan)
+        folder = self._folders.take(_wanted_folder(plan))
         deadline = None if plan.spec.timeout is None else self._clock.now_ms() + round(1000 * plan.spec.timeout)
         try:
-            order = Order(_words(plan.spec), _environment(plan, run, services.pool, deadline), folder.path)
+            order = Order(_words(plan.spec), self._variables(plan, run, services.pool, deadline), folder.path)
             child = await (self._commands if order.words else self._entrypoints).start(order)
         except StartFailed as error:
-            await folder.remove()
+            await self._folders.give_back(folder)
             raise CannotStart(_not_started(plan, folder.path, error)) from error
         except BaseException:
-            await folder.remove()
+            await self._folders.give_back(folder)
             raise
-        execution = Execution(child, plan, services, folder)
+        execution = Execution(child, plan, folder, services)
         self._executions[run.id, run.token] = execution
         if execution.service:
             execution.service.begin(_facts(run, plan, self._home, services.pool, deadline))
@@ -156,6 +158,14 @@ class ProcessWorker(WorkerType):
     async def _forget(self, run: HandOff) -> None:
         if execution := self._executions.pop((run.id, run.token), None):
             await execution.close()
+            await self._folders.give_back(execution.folder)
+
+    def _variables(self, plan: Plan, run: HandOff, pool: str, deadline: int | None) -> dict[str, str]:
+        """The worker's environment without its settings, what the run sets, and what Sluice says of the run."""
+        found = {**self._environment, **plan.configuration.env, **_said(plan, run, pool, deadline)}
+        if bad := [name for name, value in found.items() if not name or "=" in name or "\0" in name + value]:
+            raise _bad(f"{bad[0]!r} is no variable of an environment")
+        return found
 
 
 def _plan(run: HandOff) -> Plan:
@@ -179,12 +189,12 @@ def _bad(text: str) -> CannotStart:
     return CannotStart(Outcome("failed", "invalid_parameters", error_result(text)))
 
 
-def _folder(plan: Plan) -> Folder:
+def _wanted_folder(plan: Plan) -> str | None:
     wanted = plan.configuration.working_dir
     if wanted is not None and not Path(wanted).is_dir():
         text = f"there is no working_dir {wanted!r} on this worker: create it there, or leave it out"
         raise CannotStart(Outcome("failed", "not_found", error_result(text)))
-    return Folder(wanted)
+    return wanted
 
 
 def _words(spec: RunSpec) -> tuple[str, ...]:
@@ -193,8 +203,8 @@ def _words(spec: RunSpec) -> tuple[str, ...]:
     return spec.command or ()
 
 
-def _environment(plan: Plan, run: HandOff, pool: str, deadline: int | None) -> dict[str, str]:
-    """The worker's environment without its settings, what the run sets, and what Sluice says of the run."""
+def _said(plan: Plan, run: HandOff, pool: str, deadline: int | None) -> dict[str, str]:
+    """The variables by which a command knows its run."""
     try:
         parameters = json.dumps(plan.spec.parameters, ensure_ascii=True)
     except (TypeError, ValueError) as error:
@@ -209,10 +219,7 @@ def _environment(plan: Plan, run: HandOff, pool: str, deadline: int | None) -> d
         said["SLUICE_PARAMETERS"] = parameters
     if deadline is not None:
         said["SLUICE_DEADLINE_MS"] = str(deadline)
-    found = {**clean_environment(), **plan.configuration.env, **said}
-    if bad := [name for name, value in found.items() if not name or "=" in name or "\0" in name + value]:
-        raise _bad(f"{bad[0]!r} is no variable of an environment")
-    return found
+    return said
 
 
 def _facts(run: HandOff, plan: Plan, home: str, pool: str, deadline: int | None) -> dict[str, Any]:

@@ -94,6 +94,34 @@ async def test_without_a_folder_a_run_gets_one_of_its_own_that_goes(client: Clie
     await wait_until(lambda: not folder.exists(), description="its folder is gone")
 
 
+async def test_a_folder_is_used_again_only_when_nobody_touched_it(client: Client, tmp_path: Path):
+    note = tmp_path / "where"
+
+    async def folder(script: str) -> Path:
+        note.unlink(missing_ok=True)
+        await client.result(await client.publish(command=f"pwd > {note}; {script}", shell=True), 20)
+        return Path(note.read_text().strip())
+
+    first = await folder("true")
+    assert await folder("true") == first
+    for what in ("touch .hidden", "chmod 777 .", "mkdir -p a/b"):
+        used = await folder(what)
+        await wait_until(lambda used=used: not used.exists(), description=f"it is gone after {what}")
+
+
+async def test_no_folder_is_left_when_the_worker_ends(
+    client: Client, stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    kind = ProcessWorker()
+    await stack.client.pools.create("others", type="process")
+    worker = await stack.worker(kind, pool="others")
+    await client.result(await client.publish(command=["true"], pool="others"), 20)
+    assert len(list(tmp_path.iterdir())) == 1
+    worker.drain()
+    await wait_until(lambda: not list(tmp_path.iterdir()), description="its folder is gone")
+
+
 @pytest.mark.parametrize(
     ("options", "reason", "match"),
     [
