@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         RunNotOver,
         ServerError,
         SluiceError,
+        WorkerStuck,
     )
     from .models import LogLine, Published, RetryPolicy, Run, RunState, WorkPool, WorkQueue
     from .running import Context, context
@@ -32,7 +33,7 @@ __all__ = [
     "BlockingClient", "ClaimLost", "Client", "Conflict", "Context", "InvalidInput", "LogLine", "NoRun", "NotFound",
     "PayloadTooLarge", "PoolNotFound", "Publish", "Published", "QueueDeleting", "QueueNotFound", "ResultTimeout",
     "RetryPolicy", "Run", "RunFailed", "RunNotFound", "RunNotOver", "RunOptions", "RunState", "ServerError",
-    "SluiceError", "WorkPool", "WorkQueue", "context",
+    "SluiceError", "WorkPool", "WorkQueue", "WorkerStuck", "context",
 ]  # fmt: skip
 
 

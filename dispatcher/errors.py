@@ -8,6 +8,7 @@ SluiceError
         PoolExists, QueueExists, PoolHoldsRuns, QueueHoldsRuns, WorkerTypeMismatch, TooManyLanes, RunNotOver,
         PublisherHoldsEntries, TooManyPublishers
     WorkerGone              this worker's lease ended; its runs are somebody else's
+    WorkerStuck             a run went on that cannot be ended
     RunFailed               a result was asked for of a run that did not complete
     ResultTimeout           it is not over yet
     ClaimLost               a run's code speaks for a claim that is over
@@ -189,6 +190,17 @@ class WorkerGone(SluiceError):
     def __init__(self, worker: str) -> None:
         self.worker = worker
         super().__init__(f"worker {worker!r} is not known any more: its lease ended and its runs were taken back")
+
+
+class WorkerStuck(SluiceError):
+    """A run went on that cannot be ended. The process has to end, with code 75, to be started again."""
+
+    def __init__(self, worker: str) -> None:
+        self.worker = worker
+        super().__init__(
+            f"worker {worker!r} has a run that was asked to end, goes on, and cannot be killed: its process ends with "
+            "code 75 and is to be started again; the run's slots are free when the lease is over"
+        )
 
 
 class RunFailed(SluiceError):

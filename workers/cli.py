@@ -15,7 +15,7 @@ from dispatcher.models import WorkerInfo
 from dispatcher.settings import Settings
 
 from .service import make_worker
-from .worker import EXIT_STUCK, WorkerOptions, clean_host, run_worker
+from .worker import WorkerOptions, clean_host, run_worker
 
 app = App(name="worker", help="Workers execute runs of one pool.")
 
@@ -109,9 +109,6 @@ async def _work(
                 await run_worker(worker, drain)
                 group.cancel_scope.cancel()
     say(f"{worker.executed} runs executed")
-    if worker.is_stuck:
-        say("a run went on that cannot be ended: its process ends now, and its slots are free when the lease is over")
-        os._exit(EXIT_STUCK)
     if is_forced.is_set():
         os._exit(0)  # threads must not keep it
 

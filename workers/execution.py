@@ -45,6 +45,8 @@ class Execution:
     ) -> None:  # fmt: skip
         self._store, self._place, self._kind, self._clock = store, place, kind, clock
         self._session, self.grace, self._flush = session, grace, flush
+        self.is_abandoned = False
+        """Nobody hears the ends any more: a task of a stuck run may be cancelled."""
 
     async def execute(self, held: Held) -> None:
         """Run it to its end; the task of this call is what a cancel order cancels."""
@@ -85,7 +87,7 @@ class Execution:
         with contextlib.suppress(TimeoutError, asyncio.CancelledError):
             async with asyncio.timeout(self.grace):
                 await self._kind.stop(held.run, "", self.grace)
-        while not self._kind.is_over(held.run):
+        while not self._kind.is_over(held.run) and not self.is_abandoned:
             with contextlib.suppress(asyncio.CancelledError):
                 if not held.is_stuck:
                     await self._report_stuck(held, verdict)

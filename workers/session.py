@@ -108,6 +108,7 @@ class Session:
                 task.cancel()
             await asyncio.gather(*helpers, return_exceptions=True)
             await asyncio.to_thread(beats.stop)
+            self._execution.is_abandoned = True
         if not self.holding.runs:
             await self._leave()
         _log.info("worker.left", worker=self.name, pool=self._pool, runs=self.executed)

@@ -9,7 +9,7 @@ from typing import Self
 import anyio
 
 from dispatcher.clock import Clock, SystemClock
-from dispatcher.errors import InvalidInput, ServerError, WorkerGone
+from dispatcher.errors import InvalidInput, ServerError, WorkerGone, WorkerStuck
 from dispatcher.log import get_logger
 from dispatcher.names import check_name, lane_name
 from dispatcher.store import Joining, Store
@@ -20,8 +20,6 @@ from .session import Manner, Session
 _log = get_logger("worker")
 LEAST_LEASE = 2.0
 HAND_BACK_SECONDS = 10.0
-EXIT_STUCK = 75
-"""EX_TEMPFAIL of sysexits.h: its supervisor is to start it again."""
 
 
 def clean_host() -> str:
@@ -81,8 +79,7 @@ class Worker:
         self._clock = clock or SystemClock()
         self._session: Session | None = None
         self._stopping = False
-        self.is_stuck = False
-        """Whether a run went on that cannot be ended: this process has to go, with code 75."""
+        self._is_stuck = False
         self.executed = 0
 
     async def __aenter__(self) -> Self:
@@ -95,7 +92,10 @@ class Worker:
             await self._store.link.close()
 
     async def run(self) -> None:
-        """Work until drained or stopped. At the start: PoolNotFound, WorkerTypeMismatch, TooManyLanes, ServerError."""
+        """Work until drained or stopped. At the start: PoolNotFound, WorkerTypeMismatch, TooManyLanes, ServerError.
+
+        Raises WorkerStuck at the end when a run went on that cannot be ended: then this process has to end.
+        """
         joined, delay = False, 0.1
         while not self._stopping:
             self._session = session = Session(
@@ -113,9 +113,11 @@ class Worker:
                 await self._clock.sleep(delay)
                 delay = min(1.0, 2 * delay)
             else:
-                return
+                break
             finally:
                 self.executed += session.executed
+        if self._is_stuck:
+            raise WorkerStuck(self.id)
 
     def drain(self) -> None:
         """Take no more runs; `run` returns when those in hand are over."""
@@ -140,7 +142,7 @@ class Worker:
         return Manner(options.run_once, options.grace, options.cancel_grace, self._found_stuck)
 
     def _found_stuck(self) -> None:
-        self.is_stuck = True
+        self._is_stuck = True
         self.stop()
 
     @property

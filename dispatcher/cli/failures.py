@@ -20,6 +20,7 @@ class ExitCode(IntEnum):
     RUN_CRASHED = 12
     RUN_TIMED_OUT = 13
     RUN_EXPIRED = 14
+    STUCK = 75
     TIMEOUT = 124
     INTERRUPTED = 130
 
@@ -38,6 +39,7 @@ _CODES: tuple[tuple[type[Exception], ExitCode], ...] = (
     (errors.ServerUnfit, ExitCode.CONFLICT),
     (errors.ServerUnreachable, ExitCode.UNREACHABLE),
     (errors.ResultTimeout, ExitCode.TIMEOUT),
+    (errors.WorkerStuck, ExitCode.STUCK),
 )
 _ENDS = {
     "completed": ExitCode.OK,

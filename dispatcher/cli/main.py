@@ -33,6 +33,8 @@ def main(arguments: "Sequence[str] | None" = None) -> NoReturn:
         else:
             print(explain(error), file=sys.stderr)
         code = exit_code(error)
+    if code == ExitCode.STUCK:
+        os._exit(code)  # a thread goes on that the interpreter would wait for
     sys.exit(code)
 
 

@@ -265,4 +265,4 @@ def test_a_function_that_cannot_be_ended_makes_the_worker_exit_75(
     becomes(client, run, "running")
     assert sluice("run", "cancel", run.id, "--yes").returncode == ExitCode.OK
     assert worker.wait(20) == 75
-    assert "cannot be ended" in worker.text()
+    assert "cannot be killed" in worker.text()

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from dispatcher import RunFailed, RunState
+from dispatcher.cli.failures import ExitCode
 from tests.support.processes import Children
 from tests.support.stack import LEASE, Stack
 from tests.support.waiting import wait_until
 from tests.support.witness import Witness
-from workers.worker import EXIT_STUCK
 
 
 async def begun(witness: Witness, count: int) -> None:
@@ -47,7 +47,7 @@ async def test_a_plain_function_that_goes_on_ends_its_worker(
     await begun(witness, 2)
     if how == "cancel":
         assert await stack.client.cancel(stuck) == ["cancelling"]
-    assert await worker.ended(20) == EXIT_STUCK
+    assert await worker.ended(20) == ExitCode.STUCK
     found = await stack.client.get(stuck)
     assert (found.state, found.reason) == (RunState.CANCELLING, "stuck")
     assert found.id in {slot.run_id for slot in await stack.client.pools.slots("default")}
@@ -74,7 +74,7 @@ async def test_a_stuck_run_with_retries_is_tried_again_elsewhere(
     run = await stack.client.publish(
         "wait_for_gate_in_thread", {"name": "r", "gate": str(gate)}, timeout=0.2, retries=1
     )
-    assert await worker.ended(20) == EXIT_STUCK
+    assert await worker.ended(20) == ExitCode.STUCK
     gate.touch()
     await stack.scheduler()
     await stack.worker_process(children, witness)

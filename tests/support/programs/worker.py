@@ -9,8 +9,9 @@ from pathlib import Path
 
 import anyio
 
+from dispatcher import WorkerStuck
 from workers import FunctionWorker, Worker, WorkerOptions
-from workers.worker import EXIT_STUCK, run_worker
+from workers.worker import run_worker
 
 
 async def main(url: str, options: WorkerOptions) -> None:
@@ -18,9 +19,10 @@ async def main(url: str, options: WorkerOptions) -> None:
     drain = anyio.Event()
     async with Worker(url, kind, options) as worker:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, drain.set)
-        await run_worker(worker, drain)
-        if worker.is_stuck:
-            os._exit(EXIT_STUCK)
+        try:
+            await run_worker(worker, drain)
+        except* WorkerStuck:
+            os._exit(75)
 
 
 if __name__ == "__main__":
