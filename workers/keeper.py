@@ -16,6 +16,7 @@ entrypoints loaded (bootstrap.py) and forks these, without starting an interpret
 
 import contextlib
 import ctypes
+import gc
 import json
 import os
 import select
@@ -57,6 +58,8 @@ def main() -> None:
 def _load_entrypoints() -> Entrypoint:
     from workers.bootstrap import run_entrypoint  # noqa: PLC0415 - only where it is wanted
 
+    gc.collect()
+    gc.freeze()  # a collection in a child would copy every page that it shares with us
     return run_entrypoint
 
 
