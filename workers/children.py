@@ -165,10 +165,11 @@ class Children:
     """Starts children, each below a keeper; idle keepers are used again. Keepers are forks of one process.
 
     With `python`, that process has the modules of entrypoints loaded: a child is a fork of it, not an interpreter.
+    `folder` is removed when the worker is gone, however it went.
     """
 
-    def __init__(self, *, python: bool = False) -> None:
-        self._python = python
+    def __init__(self, folder: str, *, python: bool = False) -> None:
+        self._folder, self._python = folder, python
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
         self._idle: list[Keeper] = []
@@ -220,9 +221,10 @@ class Children:
         self._socket, its = socket.socketpair()
         with its:
             words = [sys.executable, "-P", *([] if self._python else ["-S"]), str(_KEEPER), str(its.fileno())]
+            words += [self._folder, *(["python"] if self._python else [])]
             self._process = subprocess.Popen(
-                [*words, "python"] if self._python else words,
-                stdin=subprocess.DEVNULL, pass_fds=(its.fileno(),), start_new_session=True, env=clean_environment(),
+                words, stdin=subprocess.DEVNULL, pass_fds=(its.fileno(),), start_new_session=True,
+                env=clean_environment(),
             )  # fmt: skip
 
     async def close(self) -> None:

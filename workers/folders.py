@@ -1,11 +1,13 @@
 """Temporary folders of runs: each run that names none gets one of its own, and nothing of a run stays.
 
-Making and removing a folder costs more than starting a small process. So one that nobody touched is used again.
+Making and removing a folder costs more than starting a small process. So one that nobody touched is used again. All are
+in one folder of the worker, `base`, which its keepers (keeper.py) remove when the worker is killed.
 """
 
 import asyncio
 import contextlib
 import os
+import secrets
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -27,6 +29,7 @@ class Folders:
     """Gives out folders and takes them back."""
 
     def __init__(self) -> None:
+        self.base = str(Path(tempfile.gettempdir(), f"sluice-{secrets.token_hex(8)}"))
         self._unused: list[Folder] = []
 
     def take(self, wanted: str | None) -> Folder:
@@ -37,7 +40,9 @@ class Folders:
             folder = self._unused.pop()
             if _is_untouched(folder):  # who tidies /tmp may have removed it meanwhile
                 return folder
-        path = tempfile.mkdtemp(prefix="sluice-run-")
+        with contextlib.suppress(FileExistsError):
+            Path(self.base).mkdir(mode=0o700)
+        path = tempfile.mkdtemp(prefix="sluice-run-", dir=self.base)
         return Folder(path, _marks(path))
 
     async def give_back(self, folder: Folder) -> None:
@@ -50,11 +55,8 @@ class Folders:
             await asyncio.to_thread(shutil.rmtree, folder.path, ignore_errors=True)
 
     def close(self) -> None:
-        """Remove those that wait."""
-        for folder in self._unused:
-            with contextlib.suppress(OSError):
-                Path(folder.path).rmdir()
-        self._unused.clear()
+        """Remove all that are left."""
+        shutil.rmtree(self.base, ignore_errors=True)
 
 
 def _marks(path: str) -> Marks:

@@ -3,7 +3,7 @@
 This process only forks keepers, one for each control socket that the worker sends, and is what a keeper's orphans fall
 to if something kills it. A keeper serves one run at a time. It is a subreaper: whatever the run starts stays below it,
 also what calls setsid or forks twice. A run ends when its first process does; all else of it is killed then. When the
-worker dies, the control sockets close, and everything goes at once.
+worker dies, the control sockets close, and everything goes at once, the folders of its runs too.
 
     order     a line of JSON with the descriptors stdout, stderr and, for an entrypoint, the run's line beside it:
               words (none for an entrypoint), env, folder
@@ -36,7 +36,7 @@ Entrypoint = Callable[[int], int]
 def main() -> None:
     """Fork a keeper for each control socket that comes, until the worker's end closes."""
     worker = socket.socket(fileno=int(sys.argv[1]))
-    entrypoint = _load_entrypoints() if sys.argv[2:] == ["python"] else None
+    entrypoint = _load_entrypoints() if sys.argv[3:] == ["python"] else None
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: the worker decides what ends
     keepers: set[int] = set()
     signal.signal(signal.SIGCHLD, lambda *_: _reap(keepers))
@@ -45,6 +45,7 @@ def main() -> None:
         message, descriptors, _, _ = socket.recv_fds(worker, 1, 1)
         if not message:
             kill_all()
+            _remove(sys.argv[2])
             return
         pid = os.fork()
         if pid == 0:
@@ -53,6 +54,14 @@ def main() -> None:
             os._exit(0)
         keepers.add(pid)
         os.close(descriptors[0])
+
+
+def _remove(folder: str) -> None:
+    """The worker's folders of runs: it may have been killed, and nobody else knows them."""
+    if os.path.isdir(folder):  # noqa: PTH112 - no pathlib here
+        import shutil  # noqa: PLC0415 - only at the end
+
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _load_entrypoints() -> Entrypoint:

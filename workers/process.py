@@ -94,7 +94,8 @@ class ProcessWorker(WorkerType):
         self._clock = clock or SystemClock()
         self._home, self._environment = str(Path.cwd()), clean_environment()
         self._folders = Folders()
-        self._commands, self._entrypoints = Children(), Children(python=True)
+        base = self._folders.base
+        self._commands, self._entrypoints = Children(base), Children(base, python=True)
         self._executions: dict[tuple[str, str], Execution] = {}
 
     async def close(self) -> None:

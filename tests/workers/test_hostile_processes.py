@@ -141,6 +141,18 @@ async def test_nothing_is_left_when_the_worker_is_killed(
     assert (await stack.client.get(run)).state == RunState.RUNNING  # its lease has not ended
 
 
+async def test_no_folder_is_left_when_the_worker_is_killed(stack: Stack, children: Children, tmp_path: Path):
+    await stack.client.pools.create("processes", type="process")
+    place = tmp_path / "temporary"
+    place.mkdir()
+    child = children.python(PROGRAMS / "process_worker.py", stack.url, env={"TMPDIR": str(place)})
+    script = "mkdir -p a/b; touch a/b/c; touch began; sleep 600"
+    await stack.client.publish(command=script, shell=True, pool="processes")
+    await wait_until(lambda: bool(list(place.glob("*/*/began"))), description="it has begun", timeout=20)
+    child.kill()
+    await wait_until(lambda: not list(place.iterdir()), description="its folder is gone")
+
+
 async def test_a_keeper_that_is_killed_takes_its_run_along_and_the_worker_goes_on(
     client: Client, tmp_path: Path, mark: str
 ):
