@@ -6,7 +6,7 @@ A claim ends when nothing of it goes on, not before: its slots are held until th
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import NamedTuple
 
 from dispatcher.clock import Clock
 from dispatcher.errors import ServerError, SluiceError, WorkerGone
@@ -24,29 +24,27 @@ _RETURNED = Outcome("return")
 _log = get_logger("worker")
 
 
-class Session(Protocol):
-    """What an execution tells its session, on the loop: `ended` once for each claim, `stuck` perhaps before it."""
+class Listener(NamedTuple):
+    """Who hears of a session's runs, on the loop.
 
-    def ended(self, held: Held, outcome: Outcome) -> None:
-        """The claim is over."""
-        ...
+    `ended` comes once for each claim; `stuck` before it, when a run goes on and cannot be killed; `is_over` tells that
+    nobody hears any more; `flush` waits until a run's log is written.
+    """
 
-    def stuck(self, held: Held) -> None:
-        """It was asked to end, goes on, and cannot be killed."""
-        ...
+    ended: Callable[[Held, Outcome], None]
+    stuck: Callable[[], None]
+    is_over: Callable[[], bool]
+    flush: Callable[[HandOff], Awaitable[object]]
 
 
 class Execution:
     """Executes runs of one worker type. `grace` is how long a cancelled run has to end by itself, in seconds."""
 
     def __init__(
-        self, store: Store, place: Place, kind: WorkerType, clock: Clock, session: Session, *, grace: float,
-        flush: Callable[[HandOff], Awaitable[object]],
-    ) -> None:  # fmt: skip
+        self, store: Store, place: Place, kind: WorkerType, clock: Clock, listener: Listener, *, grace: float
+    ) -> None:
         self._store, self._place, self._kind, self._clock = store, place, kind, clock
-        self._session, self.grace, self._flush = session, grace, flush
-        self.is_abandoned = False
-        """Nobody hears the ends any more: a task of a stuck run may be cancelled."""
+        self._listener, self.grace = listener, grace
 
     async def execute(self, held: Held) -> None:
         """Run it to its end; the task of this call is what a cancel order cancels."""
@@ -68,8 +66,8 @@ class Execution:
         except Exception as error:  # noqa: BLE001 - a type may raise anything; no run is left without an end
             _log.exception("run.crashed", run_id=held.run.id)
             outcome = Outcome("crashed", "infrastructure", error_result(error))
-        await self._flush(run)
-        self._session.ended(held, outcome)
+        await self._listener.flush(run)
+        self._listener.ended(held, outcome)
 
     async def _cancelled(self, held: Held, error: BaseException) -> Outcome:
         if not held.cancel_asked and not held.stopped:
@@ -87,7 +85,7 @@ class Execution:
         with contextlib.suppress(TimeoutError, asyncio.CancelledError):
             async with asyncio.timeout(self.grace):
                 await self._kind.stop(held.run, "", self.grace)
-        while not self._kind.is_over(held.run) and not self.is_abandoned:
+        while not self._kind.is_over(held.run) and not self._listener.is_over():
             with contextlib.suppress(asyncio.CancelledError):
                 if not held.is_stuck:
                     await self._report_stuck(held, verdict)
@@ -99,7 +97,7 @@ class Execution:
         run = held.run
         _log.error("run.stuck", worker=self._place.worker, run_id=run.id, next="the worker ends with code 75")
         held.is_stuck = True
-        self._session.stuck(held)
+        self._listener.stuck()
         with contextlib.suppress(SluiceError):
             await self._store.workers.stuck(*self._place, (run.id, run.token), *verdict)
 

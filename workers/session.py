@@ -19,10 +19,11 @@ from dispatcher.models import HandOff
 from dispatcher.store import Beat, Claim, Heartbeats, Joining, Store, Turn
 
 from .assistance import Assistance, Place
-from .contract import Outcome, WorkerType
-from .execution import Execution
+from .contract import WorkerType
+from .execution import Execution, Listener
+from .hands import Hands
 from .heartbeat import HeartbeatThread
-from .holding import END_WIDTH, Ends, Held, Holding
+from .holding import Ends
 from .lease import Lease
 from .run_logs import LogWriter
 
@@ -41,13 +42,15 @@ class Manner:
     """How a session ends.
 
     `run_once` takes what is there and goes; `grace` seconds are for runs when it is to stop, `cancel_grace` for one
-    that is cancelled. `stuck` is called when a run goes on that cannot be ended.
+    that is cancelled. `stuck` is called when a run goes on that cannot be ended; `is_over` tells whether the worker is
+    at its end, so that nobody waits for such a run any more.
     """
 
     run_once: bool
     grace: float
     cancel_grace: float
     stuck: Callable[[], None]
+    is_over: Callable[[], bool]
 
 
 class Session:
@@ -60,14 +63,17 @@ class Session:
         self.name = joining.name
         self._clock = clock
         self.lease = Lease(joining.lease_ms / 1000, clock)
-        self.holding = Holding()
+        self._hands = Hands(self._changed)
+        self.holding = self._hands.holding
         place = Place(pool, joining.name)
         self._logs = LogWriter(store, pool, joining.name, clock)
         self._assistance = Assistance(store, place, clock, self._logs, self._want_turn)
         kind.attach(self._assistance.of_run)
         kind.cancel_grace = manner.cancel_grace
-        self._execution = Execution(store, place, kind, clock, self, grace=manner.cancel_grace, flush=self._logs.flush)
-        self._ends: Ends = []
+        self._execution = Execution(
+            store, place, kind, clock,
+            Listener(self._hands.ended, self._stuck, manner.is_over, self._logs.flush), grace=manner.cancel_grace,
+        )  # fmt: skip
         self._wake = asyncio.Event()
         self._turn_wanted = True
         self._draining = self._once = manner.run_once
@@ -75,7 +81,6 @@ class Session:
         self._gone = False
         self._over = False
         self._failure: BaseException | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
         self._tally = Tally()
         self.executed = 0
@@ -99,16 +104,14 @@ class Session:
             await self._converse()
         finally:
             self._over = True
-            self._stop_running()
-            if self._tasks:  # of a lost lease: what cannot be ended goes on, and may be found stuck
-                await asyncio.wait(self._tasks, timeout=_LEFT_BEHIND_SECONDS)
+            self._hands.put_down()
+            await self._hands.settle(_LEFT_BEHIND_SECONDS)
             await self._logs.close()
             await self._assistance.close()
             for task in helpers:
                 task.cancel()
             await asyncio.gather(*helpers, return_exceptions=True)
             await asyncio.to_thread(beats.stop)
-            self._execution.is_abandoned = True
         if not self.holding.runs:
             await self._leave()
         _log.info("worker.left", worker=self.name, pool=self._pool, runs=self.executed)
@@ -129,7 +132,7 @@ class Session:
         """Hand back what has not begun, take no more, and after the grace hand back what still runs, uncharged."""
         if not self._stop_asked:
             self._stop_asked = True
-            self._stop_running(begun=False)
+            self._hands.put_down(begun=False)
             self._loop.call_later(self._manner.grace, self.hand_back)
         self.drain()
 
@@ -137,21 +140,8 @@ class Session:
         """Stop what is running and hand it back, uncharged; what cannot be stopped is stuck, sooner when `forced`."""
         if forced:
             self._execution.grace = FORCED_GRACE_SECONDS
-        self._stop_running()
+        self._hands.put_down()
         self.drain()
-
-    def _stop_running(self, *, begun: bool = True) -> int:
-        """Cancel what runs, or only what has not begun, to be handed back; how many."""
-        running = [
-            held
-            for held in self.holding.runs.values()
-            if held.task and not (held.ended or held.stopped or held.is_stuck) and (begun or not held.begun)
-        ]
-        for held in running:
-            held.stopped = True
-            if held.task:
-                held.task.cancel()
-        return len(running)
 
     def _helper_ended(self, helper: "asyncio.Task[None]") -> None:
         """A helper only ends by being cancelled; if it failed, the worker would be deaf: it fails too."""
@@ -170,7 +160,7 @@ class Session:
                 raise self._failure
             if self._gone:
                 break
-            ends, self._ends = self._ends, []
+            ends = self._hands.take_ends()
             self._turn_wanted = False
             self._wake.clear()
             asked = self.lease.asked()
@@ -178,7 +168,7 @@ class Session:
             try:
                 turn = await self._store.workers.turn(self._pool, self.name, self.holding.seen, offer=offer, ends=ends)
             except ServerError as error:
-                self._ends = ends + self._ends
+                self._hands.keep_ends(ends)
                 delay = await self._wait_for_server(error, delay)
                 continue
             delay = 0.05
@@ -186,17 +176,17 @@ class Session:
             self.lease.renewed(asked)
             self._taken(ends, turn)
             self._receive_turn(turn)
-            if self._draining and once_offered >= self._once and self.holding.is_free() and not self._ends:
+            if self._draining and once_offered >= self._once and self._hands.is_free():
                 return
         raise WorkerGone(self.name)
 
     async def _until_turn(self) -> None:
         """Until there is something to say. Ends of one moment go together; while others run, those of a millisecond."""
-        if self._ends or self._turn_wanted:
+        if self._hands.ends_waiting or self._turn_wanted:
             return
         await self._wake.wait()
         await self._clock.sleep(0)
-        if 0 < len(self._ends) < ENDS_AT_ONCE * END_WIDTH and self.holding.running():
+        if 0 < self._hands.ends_waiting < ENDS_AT_ONCE and self.holding.running():
             await self._clock.sleep(GATHER_SECONDS)
 
     async def _wait_for_server(self, error: ServerError, delay: float) -> float:
@@ -208,9 +198,7 @@ class Session:
 
     def _taken(self, ends: Ends, turn: Turn) -> None:
         """The turn took these ends: they are not held any more."""
-        for i in range(0, len(ends), END_WIDTH):
-            self.holding.drop(ends[i], ends[i + 1])
-        self.executed += len(ends) // END_WIDTH
+        self.executed += self._hands.drop(ends)
         self._tally.add(WORKER_TURNS, self._pool)
         if turn.refusals:
             for run_id, why in zip(turn.refusals[::2], turn.refusals[1::2], strict=True):
@@ -250,32 +238,14 @@ class Session:
             self._obey(letters.orders, letters.go)
 
     def _receive(self, run: HandOff) -> None:
-        held = self.holding.take(run)
-        if held is None:
-            return
-        if self.lease.left <= 0:
-            self.ended(held, Outcome("return"))
-            return
-        task = self._loop.create_task(self._execution.execute(held))
-        held.task = task
-        self._tasks.add(task)
-        task.add_done_callback(lambda task: self._task_ended(task, held))
+        self._hands.receive(run, self._execution.execute, trusted=self.lease.left > 0)
 
-    def _task_ended(self, task: "asyncio.Task[None]", held: Held) -> None:
-        self._tasks.discard(task)
-        if not held.ended:  # cancelled before it began
-            self.ended(held, Outcome("cancelled", "asked") if held.cancel_asked else Outcome("return"))
-
-    def stuck(self, held: Held) -> None:  # noqa: ARG002 - whichever it is, this process has to end
-        """Take no more runs: a run goes on that cannot be ended."""
+    def _stuck(self) -> None:
+        """Take no more runs: a run goes on that cannot be ended, so this process has to."""
         self.stop()
         self._manner.stuck()
 
-    def ended(self, held: Held, outcome: Outcome) -> None:
-        """A claim is over; its end goes in with the next turn."""
-        held.ended = True
-        run = held.run
-        self._ends += (run.id, run.token, outcome.outcome, outcome.argument, outcome.result)
+    def _changed(self) -> None:
         self._wake.set()
 
     def _want_turn(self) -> None:
@@ -287,11 +257,7 @@ class Session:
             self.stop()
         elif go and not self._draining:
             self.drain()
-        for run_id, token in orders:
-            held = self.holding.runs.get(run_id)
-            if held and held.run.token == token and held.task and not held.ended and not held.cancel_asked:
-                held.cancel_asked = True
-                held.task.cancel()
+        self._hands.cancel(orders)
 
     # The lease -------------------------------------------------------------------------------------------------------
 
@@ -305,7 +271,7 @@ class Session:
             await self._clock.sleep(max(left, 0.01))
 
     def _distrust(self) -> None:
-        if stopped := self._stop_running():
+        if stopped := self._hands.put_down():
             _log.error("lease.distrusted", worker=self.name, runs=stopped)
 
     def _heard(self, beat: Beat) -> None:

@@ -79,7 +79,7 @@ class Worker:
         self._clock = clock or SystemClock()
         self._session: Session | None = None
         self._stopping = False
-        self._is_stuck = False
+        self._is_stuck = self._is_over = False
         self.executed = 0
 
     async def __aenter__(self) -> Self:
@@ -96,6 +96,14 @@ class Worker:
 
         Raises WorkerStuck at the end when a run went on that cannot be ended: then this process has to end.
         """
+        try:
+            await self._run_sessions()
+        finally:
+            self._is_over = True
+        if self._is_stuck:
+            raise WorkerStuck(self.id)
+
+    async def _run_sessions(self) -> None:
         joined, delay = False, 0.1
         while not self._stopping:
             self._session = session = Session(
@@ -113,11 +121,9 @@ class Worker:
                 await self._clock.sleep(delay)
                 delay = min(1.0, 2 * delay)
             else:
-                break
+                return
             finally:
                 self.executed += session.executed
-        if self._is_stuck:
-            raise WorkerStuck(self.id)
 
     def drain(self) -> None:
         """Take no more runs; `run` returns when those in hand are over."""
@@ -139,7 +145,7 @@ class Worker:
 
     def _manner(self) -> Manner:
         options = self.options
-        return Manner(options.run_once, options.grace, options.cancel_grace, self._found_stuck)
+        return Manner(options.run_once, options.grace, options.cancel_grace, self._found_stuck, lambda: self._is_over)
 
     def _found_stuck(self) -> None:
         self._is_stuck = True

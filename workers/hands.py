@@ -1,0 +1,96 @@
+"""The runs in a session's hands: each a task from its hand-off to its end, and the ends that wait for the next turn."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable
+
+from dispatcher.models import HandOff
+from dispatcher.store import Claim
+
+from .contract import Outcome
+from .holding import END_WIDTH, Ends, Held, Holding
+
+Execute = Callable[[Held], Coroutine[None, None, None]]
+
+
+class Hands:
+    """Takes runs, and puts them down again. `changed` is called when one has ended."""
+
+    def __init__(self, changed: Callable[[], None]) -> None:
+        self.holding = Holding()
+        self._changed = changed
+        self._ends: Ends = []
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def ends_waiting(self) -> int:
+        """Ends that no turn has taken yet."""
+        return len(self._ends) // END_WIDTH
+
+    def receive(self, run: HandOff, execute: Execute, *, trusted: bool) -> None:
+        """Begin a run; where the lease is not trusted, hand it back."""
+        held = self.holding.take(run)
+        if held is None:
+            return
+        if not trusted:
+            self.ended(held, Outcome("return"))
+            return
+        task = held.task = asyncio.get_running_loop().create_task(execute(held))
+        self._tasks.add(task)
+        task.add_done_callback(lambda task: self._task_ended(task, held))
+
+    def _task_ended(self, task: "asyncio.Task[None]", held: Held) -> None:
+        self._tasks.discard(task)
+        if not held.ended:  # cancelled before it began
+            self.ended(held, Outcome("cancelled", "asked") if held.cancel_asked else Outcome("return"))
+
+    def ended(self, held: Held, outcome: Outcome) -> None:
+        """A claim is over; its end goes in with the next turn."""
+        held.ended = True
+        run = held.run
+        self._ends += (run.id, run.token, outcome.outcome, outcome.argument, outcome.result)
+        self._changed()
+
+    def take_ends(self) -> Ends:
+        """The ends for a turn."""
+        ends, self._ends = self._ends, []
+        return ends
+
+    def keep_ends(self, ends: Ends) -> None:
+        """The turn failed: they go in with the next one."""
+        self._ends = ends + self._ends
+
+    def drop(self, ends: Ends) -> int:
+        """A turn took these: they are not held any more. How many."""
+        for i in range(0, len(ends), END_WIDTH):
+            self.holding.drop(ends[i], ends[i + 1])
+        return len(ends) // END_WIDTH
+
+    def is_free(self) -> bool:
+        """Whether nothing is left but what is stuck."""
+        return not self._ends and self.holding.is_free()
+
+    def cancel(self, orders: Iterable[Claim]) -> None:
+        """Somebody asked these claims to end."""
+        for run_id, token in orders:
+            held = self.holding.runs.get(run_id)
+            if held and held.run.token == token and held.task and not held.ended and not held.cancel_asked:
+                held.cancel_asked = True
+                held.task.cancel()
+
+    def put_down(self, *, begun: bool = True) -> int:
+        """Stop what runs, or only what has not begun, to be handed back; how many."""
+        running = [
+            held
+            for held in self.holding.runs.values()
+            if held.task and not (held.ended or held.stopped or held.is_stuck) and (begun or not held.begun)
+        ]
+        for held in running:
+            held.stopped = True
+            if held.task:
+                held.task.cancel()
+        return len(running)
+
+    async def settle(self, seconds: float) -> None:
+        """Give what was put down a moment to end; what cannot be ended goes on, and may be found stuck."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=seconds)
