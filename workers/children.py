@@ -20,7 +20,7 @@ KILLED = 9
 
 
 class StartFailed(Exception):
-    """The process could not be started; `what` is not there or may not be used."""
+    """The process could not be started: errno, 0 when its keeper was killed, of `what`, folder or command."""
 
     def __init__(self, number: int, what: str) -> None:
         self.number, self.what = number, what

@@ -7,7 +7,8 @@ worker dies, the control sockets close, and everything goes at once, the folders
 
     order     a line of JSON with the descriptors stdout, stderr and, for an entrypoint, the run's line beside it:
               words (none for an entrypoint), env, folder
-    told      lines: `pid N`, or `error ERRNO WHAT`; after a pid, once nothing is left, `exit STATUS` (of waitpid)
+    told      lines: `pid N`, or `error ERRNO WHAT` (folder or command); after a pid, once nothing is left,
+              `exit STATUS` (of waitpid)
     asked     lines: `T` SIGTERM to the run's processes, `K` SIGKILL to all of them until none is left
 
 Only the standard library, and little of it: starting is quick. With the argument `python` it has the modules of
@@ -16,6 +17,7 @@ entrypoints loaded (bootstrap.py) and forks these, without starting an interpret
 
 import contextlib
 import ctypes
+import errno
 import gc
 import json
 import os
@@ -133,13 +135,13 @@ class Keeper:
     def _keep(self, order: dict[str, Any]) -> bool:
         """One run; False when the worker is gone."""
         streams, self._descriptors = self._descriptors, []
-        what = order["folder"]
+        what = "folder"
         try:
-            os.chdir(what)
-            what = order["words"][0] if order["words"] else what
+            os.chdir(order["folder"])
+            what = "command"
             pid = self._spawn(order, streams) if order["words"] else self._fork(order, streams)
-        except OSError as error:
-            self._tell(f"error {error.errno or 0} {what}")
+        except (OSError, ValueError) as error:  # ValueError: zero bytes, an empty name
+            self._tell(f"error {getattr(error, 'errno', errno.EINVAL)} {what}")
             return True
         finally:
             os.chdir("/")

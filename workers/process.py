@@ -5,6 +5,7 @@ of Sluice goes over their line (line.py). A run's processes die with its worker,
 """
 
 import asyncio
+import errno
 import json
 import os
 import signal
@@ -33,6 +34,7 @@ _MOST_PARAMETERS = 100_000
 """Bytes of JSON: Linux takes 128 KB a variable."""
 _LAST_OUTPUT_SECONDS = 2.0
 _SCRIPT = ("sh", "-eu", "-c")
+_NOTHING_LEFT = (errno.EAGAIN, errno.ENOMEM)
 
 
 class ProcessConfiguration(Configuration):
@@ -115,7 +117,7 @@ class ProcessWorker(WorkerType):
             child = await (self._commands if order.words else self._entrypoints).start(order)
         except StartFailed as error:
             await self._folders.give_back(folder)
-            raise CannotStart(_not_started(plan, folder.path, error)) from error
+            raise CannotStart(_not_started(plan, folder, error)) from error
         except BaseException:
             await self._folders.give_back(folder)
             raise
@@ -232,11 +234,14 @@ def _facts(run: HandOff, plan: Plan, home: str, pool: str, deadline: int | None)
     }  # fmt: skip
 
 
-def _not_started(plan: Plan, folder: str, error: StartFailed) -> Outcome:
+def _not_started(plan: Plan, folder: Folder, error: StartFailed) -> Outcome:
     if not error.number:
         return Outcome("lost", "", error_result("the keeper of its processes was killed"))
-    what = "command" if plan.spec.command is not None and error.what != folder else "working_dir"
-    text = f"{what} {error.what!r} could not be used on this worker: {os.strerror(error.number)}"
+    if error.number in _NOTHING_LEFT:
+        return Outcome("crashed", "infrastructure", error_result(f"no process for it: {os.strerror(error.number)}"))
+    words = _words(plan.spec)
+    what = f"working_dir {folder.path!r}" if error.what == "folder" or not words else f"command {words[0][:200]!r}"
+    text = f"{what} could not be used on this worker: {os.strerror(error.number)}"
     return Outcome("failed", "not_found", error_result(text))
 
 

@@ -45,6 +45,7 @@ LEFT_BEHIND = {
     "a child": CHILD.format(options=""),
     "a child in a session of its own": CHILD.format(options="start_new_session=True"),
     "a daemon": DAEMON,
+    "a process that is always another one": "import os\nwhile True:\n    if os.fork():\n        os._exit(0)\n",
 }
 
 
