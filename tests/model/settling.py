@@ -173,6 +173,7 @@ class Transitions(State):
             worker = self.workers[run.worker]
             if worker.live and self.has_capacity(worker) and not self.full_scope(run.bucket, pauses=False):
                 run.suspended, run.resuming = False, 0
+                worker.listed = worker.listed and self.has_capacity(worker)
                 self.happens("resumed", worker.name, run.id)
 
     def is_head(self, run: Run, now: int) -> bool:

@@ -13,9 +13,10 @@ local function has_room(bucket, worker)
   return is_live(worker) and worker_room(worker) > 0
 end
 
-local function resume(id, bucket, facts)
+local function resume(id, bucket, facts, worker)
   for _, scope in ipairs(bucket.scopes) do hold(scope, {now_text, id}) end
   end_suspension(id, facts, bucket)
+  if worker_room(worker) <= 0 then delist(worker) end
   call('XADD', root .. ':inbox:' .. facts.worker, 'MAXLEN', '~', 8, '*', 'resume', id .. ':' .. facts.token)
   event('resumed', facts.worker, id)
 end
@@ -25,6 +26,6 @@ local function resume_some()
   for _, id in ipairs(ids) do
     local facts = read_facts(id)
     local bucket, worker = parse_bucket(read_record(id).bucket), read_worker(facts.worker)
-    if has_room(bucket, worker) then resume(id, bucket, facts) end
+    if has_room(bucket, worker) then resume(id, bucket, facts, worker) end
   end
 end
