@@ -27,6 +27,7 @@ SPEC_FIELDS = (
     "durability", "retry_of",
 )  # fmt: skip
 
+_TIMESTAMPS = (b"\xd6\xff", b"\xd7\xff", b"\xc7\x0c\xff")
 _HEADER = struct.Struct(">BB6s4sH")
 _TERMINAL = 8
 _TOKEN, _ADMITTED, _STARTED = 4, 7, 8
@@ -76,9 +77,25 @@ def unpack(data: bytes, limit: int = HARD_LIMIT) -> Any:
     if len(data) > limit:
         raise PayloadTooLarge(len(data), limit)
     try:
-        return msgpack.unpackb(data, strict_map_key=False, ext_hook=_refuse_extension)
+        value = msgpack.unpackb(data, strict_map_key=False, ext_hook=_refuse_extension)
+        if b"\xff" in data and any(mark in data for mark in _TIMESTAMPS):  # perhaps: numbers hold these bytes too
+            _refuse_timestamps(value)
     except Exception as error:  # hostile bytes raise all sorts: stack, overflow, Unicode, value
         raise InvalidInput(f"not the msgpack of a run: {type(error).__name__} {error}") from error
+    return value
+
+
+def _refuse_timestamps(value: Any) -> None:
+    """The library reads this one extension without asking."""
+    left = [value]
+    while left:
+        found = left.pop()
+        if isinstance(found, msgpack.Timestamp):
+            _refuse_extension(-1, b"")
+        if isinstance(found, dict):
+            left += [*found, *found.values()]
+        elif isinstance(found, list | tuple):
+            left += found
 
 
 def _refuse_extension(code: int, _data: bytes) -> Any:
