@@ -66,6 +66,7 @@ class Execution:
         except Exception as error:  # noqa: BLE001 - a type may raise anything; no run is left without an end
             _log.exception("run.crashed", run_id=held.run.id)
             outcome = Outcome("crashed", "infrastructure", error_result(error))
+        held.task = None  # it is over: who cancels it now comes too late
         await self._listener.flush(run)
         self._listener.ended(held, outcome)
 

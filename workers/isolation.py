@@ -52,6 +52,8 @@ class Isolation:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
+            if process.stdin:
+                process.stdin.close()
             raise
         if not answer:
             code = process.returncode or 0

@@ -63,11 +63,15 @@ class LogWriter:
     async def flush(self, run: HandOff, seconds: float = FLUSH_SECONDS) -> bool:
         """Wait until all that the run has said so far is in its log; whether it is. At once where it said nothing.
 
-        Gives up after `seconds`, and at once where the server refuses; what waits is written later all the same.
+        Gives up after `seconds`, and at once where the server refuses; what waits is written later all the same. Being
+        cancelled ends the wait too and is not raised: the run has ended, and its end must not become another one.
         """
         key = run.id, run.token
         log = self._logs.get(key)
-        return log is None or await self._flush(key, log, seconds)
+        try:
+            return log is None or await self._flush(key, log, seconds)
+        except asyncio.CancelledError:
+            return False
 
     async def close(self, seconds: float = FLUSH_SECONDS) -> None:
         """Wait for all that waits, as `flush`. What is left then is lost, and said."""

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import anyio
+
 from dispatcher.clock import Clock
 from dispatcher.errors import ServerError, WorkerGone
 from dispatcher.log import get_logger
@@ -105,16 +107,21 @@ class Session:
         finally:
             self._over = True
             self._hands.put_down()
-            await self._hands.settle(_LEFT_BEHIND_SECONDS)
-            await self._logs.close()
-            await self._assistance.close()
-            for task in helpers:
-                task.cancel()
-            await asyncio.gather(*helpers, return_exceptions=True)
-            await asyncio.to_thread(beats.stop)
+            with anyio.CancelScope(shield=True):
+                await self._wind_up(helpers, beats)
         if not self.holding.runs:
             await self._leave()
         _log.info("worker.left", worker=self.name, pool=self._pool, runs=self.executed)
+
+    async def _wind_up(self, helpers: "list[asyncio.Task[None]]", beats: HeartbeatThread) -> None:
+        """End all that goes on beside the conversation; each of these waits a second or two at most."""
+        await self._hands.settle(_LEFT_BEHIND_SECONDS)
+        await self._logs.close()
+        await self._assistance.close()
+        for task in helpers:
+            task.cancel()
+        await asyncio.gather(*helpers, return_exceptions=True)
+        await asyncio.to_thread(beats.stop)
 
     async def _leave(self) -> None:
         """Not with a stuck run: its slots are held until this process is gone, so the lease has to end."""

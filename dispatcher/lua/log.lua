@@ -5,7 +5,7 @@
 --          the sequence grows from chunk to chunk of a claim; `cut` lines were lost before these; `lines` and `bytes`
 --          (of text alone) are what the packed lines hold; packed lines are msgpack [[ms, level, text], ...] or ''
 -- RETURNS  for each chunk 'ok' | 'full' (whatever comes now is only counted) | 'already' | 'stale' (a later claim
---          has written) | 'missing' (no such run, or forgotten by now)
+--          has written, or something that is no worker) | 'missing' (no such run, or forgotten by now)
 -- FLAGS    deny-oom
 --
 -- Repeatable: the last entry says which claim wrote last, and how far that one is. No log outlives its run's record.
@@ -15,6 +15,7 @@ local function last_of(log)
   local entry = call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1]
   if not entry then return {token = 0, sequence = 0, lines = 0, bytes = 0, cut = 0} end
   local token, sequence, lines, bytes, cut, full = string.match(entry[2][2], '^(%d+):(%d+):(%d+):(%d+):(%d+):(%d)$')
+  if not token then return nil end
   return {
     token = tonumber(token), sequence = tonumber(sequence), lines = tonumber(lines), bytes = tonumber(bytes),
     cut = tonumber(cut), full = full == '1', marker = entry[2][4] == '' and entry[1],
@@ -44,7 +45,7 @@ local function take(id, token, sequence, cut, lines, bytes, packed)
   local log = root .. ':log:' .. id
   if call('EXISTS', root .. ':r:' .. id) == 0 then return 'missing' end
   local last = last_of(log)
-  if token < last.token then return 'stale' end
+  if not last or token < last.token then return 'stale' end
   if token == last.token and sequence <= last.sequence then return 'already' end
   last.token, last.sequence, last.cut = token, sequence, last.cut + cut
   local given = lines

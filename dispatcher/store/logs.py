@@ -97,6 +97,8 @@ class LogReader:
         found: list[LogLine] = []
         for entry, fields in entries:
             self._last = entry.decode()
+            if fields.keys() != {b"h", b"l"}:  # added by hand
+                continue
             self._cut = int(fields[b"h"].split(b":")[4])
             rows: list[Any] = msgpack.unpackb(fields[b"l"], unicode_errors="replace") if fields[b"l"] else []
             self._at = _when(rows[0][0] if rows else int(self._last.split("-")[0]))

@@ -103,6 +103,15 @@ async def test_a_script_call_is_told_what_became_of_each_chunk(stack: Stack) -> 
         assert connection.exists(f"sluice:{{default}}:log:{gone.id}") == 0
 
 
+async def test_an_entry_that_no_worker_wrote_holds_up_no_other_run(stack: Stack) -> None:
+    run, other = await stack.client.publish("f"), await stack.client.publish("f")
+    with redis.Redis.from_url(stack.url) as connection:
+        connection.xadd(f"sluice:{{default}}:log:{run.id}", {"by": "hand"})
+    assert await write(stack.client, chunk(run, "a", sequence=1), chunk(other, "b", sequence=2)) == ["stale", "ok"]
+    assert await read(stack.client, run) == []
+    assert await read(stack.client, other) == ["b"]
+
+
 async def test_lines_that_were_lost_on_the_way_are_told_where_they_are_missing(stack: Stack) -> None:
     run = await stack.client.publish("f")
     for what in (

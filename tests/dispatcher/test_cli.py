@@ -215,7 +215,7 @@ def test_lists_come_as_table_json_lines_and_names(sluice: Sluice, capsys: pytest
     ids = capsys.readouterr().out.split()
     assert sluice("run", "ls") == ExitCode.OK
     table = capsys.readouterr().out
-    assert table.splitlines()[0].split()[:4] == ["RUN", "STATE", "FUNCTION", "QUEUE"]
+    assert table.splitlines()[0].split()[:4] == ["RUN", "STATE", "DOES", "QUEUE"]
     assert "\x1b" not in table
     for words in (["-q"], ["-o", "name"]):
         assert sluice("run", "ls", *words) == ExitCode.OK

@@ -1,13 +1,15 @@
 """Runs whose code writes to their log: it is whole when the run is over, whatever happens around it."""
 
-import anyio
-import redis
+import asyncio
 
-from dispatcher import Client, Published, RetryPolicy, RunState, context
+from dispatcher import Client, Publish, Published, RetryPolicy, context
+from dispatcher.clock import SystemClock
+from dispatcher.models import HandOff
 from tests.support.proxy import FaultProxy
-from tests.support.stack import Stack
+from tests.support.stack import Stack, running
 from tests.support.waiting import wait_until
 from workers import Functions
+from workers.run_logs import LogWriter
 
 
 async def read(client: Client, run: Published) -> list[tuple[str, str]]:
@@ -29,16 +31,10 @@ async def test_who_sees_the_end_sees_the_log(stack: Stack) -> None:
 
     await stack.worker(functions, limit=20)
     for name, level, text in (("say", "info", "step number={}"), ("say_in_a_thread", "warning", "step {}")):
-        runs = await stack.client.publish_many([name_with(name, count) for count in range(50)])
+        runs = await stack.client.publish_many([Publish(name, {"count": count}) for count in range(50)])
         for count, run in enumerate(runs):
             await stack.client.result(run, 20)
             assert await read(stack.client, run) == [(level, text.format(number)) for number in range(count)]
-
-
-def name_with(name: str, count: int):
-    from dispatcher import Publish
-
-    return Publish(name, {"count": count})
 
 
 async def test_attempts_of_a_run_follow_each_other(stack: Stack) -> None:
@@ -78,64 +74,58 @@ async def test_a_loud_run_does_not_hold_up_its_worker(stack: Stack) -> None:
     assert (len(found), found[-1].cut) == (10_001, 290_000)
 
 
-async def test_a_run_that_is_over_stays_over_when_its_worker_stops_while_its_log_is_written(stack: Stack) -> None:
-    functions = Functions()
-    ran: list[int] = []
+class Slow:
+    """A function that returns before its log is written: its worker is behind a proxy that holds back every reply."""
 
-    @functions.register
-    async def work() -> str:
+    def __init__(self) -> None:
+        self.functions, self.ran = Functions(), list[int]()
+        self.functions.register(self.work)
+
+    async def work(self) -> str:
         context.logger.info("at work")
-        ran.append(context.attempt)
+        self.ran.append(context.attempt)
         return "done"
 
-    async with FaultProxy(stack.url) as proxy:
-        worker = await stack.worker(functions, url=proxy.url)
+    async def returned(self, proxy: FaultProxy, client: Client) -> Published:
+        """Publish it; its function has returned, its end is not handed in."""
         proxy.delay = 0.3
-        run = await stack.client.publish("work")
-        await wait_until(lambda: ran, description="the function has returned")
+        run = await client.publish("work")
+        await wait_until(lambda: self.ran, description="the function has returned")
+        return run
+
+
+async def test_a_run_that_is_over_is_not_handed_back_while_its_log_is_written(redis_url: str) -> None:
+    slow = Slow()
+    async with FaultProxy(redis_url) as proxy, Client(redis_url) as client, running(proxy.url) as stack:
+        worker = await stack.worker(slow.functions)
+        run = await slow.returned(proxy, client)
         worker.hand_back()
-        await stack.worker(functions)
-        assert await stack.client.result(run, 20) == "done"
-    assert len(ran) == 1, "what has completed is not handed back"
+        proxy.delay = 0.0
+        await stack.worker(slow.functions)
+        assert await client.result(run, 20) == "done"
+        assert len(slow.ran) == 1
+        assert await read(client, run) == [("info", "at work")]
 
 
-async def test_a_run_that_is_over_is_no_cancelled_one_while_its_log_is_written(stack: Stack) -> None:
-    functions = Functions()
-    ran: list[int] = []
-
-    @functions.register
-    async def work() -> str:
-        context.logger.info("at work")
-        ran.append(context.attempt)
-        return "done"
-
-    async with FaultProxy(stack.url) as proxy:
-        await stack.worker(functions, url=proxy.url)
-        proxy.delay = 0.3
-        run = await stack.client.publish("work")
-        await wait_until(lambda: ran, description="the function has returned")
-        await stack.client.cancel(run)
-        with anyio.move_on_after(20):
-            while not (found := await stack.client.get(run)).state.is_terminal:
-                await anyio.lowlevel.checkpoint()
-    assert found.state == RunState.COMPLETED
-    assert await read(stack.client, run) == [("info", "at work")]
+async def test_a_run_that_is_over_is_no_cancelled_one_while_its_log_is_written(redis_url: str) -> None:
+    slow = Slow()
+    async with FaultProxy(redis_url) as proxy, Client(redis_url) as client, running(proxy.url) as stack:
+        await stack.worker(slow.functions)
+        run = await slow.returned(proxy, client)
+        assert await client.cancel(run) == ["cancelling"]
+        assert await client.result(run, 20) == "done"
+        assert await read(client, run) == [("info", "at work")]
+        proxy.delay = 0.0
 
 
-async def test_a_run_ends_although_its_log_cannot_be_written(stack: Stack) -> None:
-    functions = Functions()
-
-    @functions.register
-    async def work() -> str:
-        context.logger.info("at work")
-        return "done"
-
-    await stack.worker(functions)
-    run = await stack.client.publish("work")
-    await stack.client.result(run, 20)
-    with redis.Redis.from_url(stack.url) as connection:
-        key = f"sluice:{{default}}:log:{run.id}"
-        other = await stack.client.publish("work", delay=3600)
-        connection.set(f"sluice:{{default}}:log:{other.id}", "not a log")
-        assert connection.exists(key) == 1
-    assert await stack.client.cancel(other) == ["cancelled"]
+async def test_a_flush_that_is_cancelled_is_over_and_raises_nothing(stack: Stack) -> None:
+    run = await stack.client.publish("f")
+    claim = HandOff(1, "1", 1, 0, run.id, b"")
+    async with FaultProxy(stack.url) as proxy, Client(proxy.url) as client:
+        proxy.black_hole()
+        writer = LogWriter(client._store, "default", "w-1", SystemClock())
+        writer.write(claim, "info", "nobody writes it")
+        flushing = asyncio.get_running_loop().create_task(writer.flush(claim, 60))
+        await wait_until(lambda: writer._logs[run.id, "1"].waiters, description="it waits")
+        flushing.cancel()
+        assert await asyncio.wait_for(flushing, 10) is False
