@@ -106,7 +106,7 @@ class Execution:
         held.infrastructure = await self._kind.start(run)
         held.begun = True
         try:
-            (status,) = await self._store.workers.start(*self._place, [(run.id, run.token, held.infrastructure)])
+            status = await self._announced(run, held.infrastructure)
             if status in ("stale", "cancelling"):
                 await self._kind.stop(run, held.infrastructure, self.grace)
                 return _CANCELLED if status == "cancelling" else _RETURNED
@@ -117,6 +117,19 @@ class Execution:
         except WorkerGone:
             await self._kind.stop(run, held.infrastructure, 0)
             return _RETURNED
+        except Exception:
+            await self._stop_for_certain(run, held.infrastructure)
+            raise
+
+    async def _announced(self, run: HandOff, infrastructure: str) -> str:
+        """Say that it runs; while the server is away it goes on, within the lease. Raises WorkerGone."""
+        while True:
+            try:
+                (status,) = await self._store.workers.start(*self._place, [(run.id, run.token, infrastructure)])
+            except ServerError:
+                await self._clock.sleep(0.2)
+            else:
+                return status
 
     async def _stop_for_certain(self, run: HandOff, infrastructure: str) -> None:
         """Stop it, however often this is cancelled meanwhile: the slot is held until the end is certain."""

@@ -54,7 +54,7 @@ class FaultProxy:
     def __init__(self, upstream: str) -> None:
         self.delay = 0.0
         self.port = 0
-        self.accepted = 0
+        self.accepted = self.refused = 0
         self._upstream = urlsplit(upstream)
         self._faults: list[Fault] = []
         self._links: set[_Link] = set()
@@ -144,6 +144,7 @@ class FaultProxy:
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._refusing:
+            self.refused += 1
             writer.transport.abort()
             return
         self.accepted += 1

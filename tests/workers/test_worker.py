@@ -8,7 +8,7 @@ import anyio
 import pytest
 import redis
 
-from dispatcher import Client, InvalidInput, PoolNotFound, RunState, scripts
+from dispatcher import Client, InvalidInput, PoolNotFound, RunFailed, RunState, scripts
 from dispatcher.errors import TooManyLanes, WorkerTypeMismatch
 from tests.support.processes import Children
 from tests.support.proxy import FaultProxy
@@ -300,6 +300,40 @@ async def test_infrastructure_is_stopped_when_its_run_is_cancelled(other: Stack)
 
     await wait_until(is_over, description="it is cancelled")
     assert kind.calls == ["start", "watch box-7", "stop box-7"]
+
+
+async def test_infrastructure_goes_on_when_the_server_is_away_as_it_comes_up(other: Stack, redis_url: str) -> None:
+    """Within its lease it is this worker's: it is announced when the server is back, and not started again."""
+    kind = Infrastructure()
+    async with FaultProxy(redis_url) as proxy:
+        await other.worker(kind, pool="other", url=proxy.url, lease=30)
+        run = await other.client.publish("f", pool="other")
+        await wait_until(lambda: kind.calls, description="it starts")
+        proxy.refuse()
+        kind.may_start.set()
+        await wait_until(lambda: proxy.refused > 3, description="the worker has tried to say so")
+        assert await state(other.client, run) is RunState.PENDING
+        proxy.restore()
+        await wait_until(lambda: "watch box-7" in kind.calls, description="it is watched")
+        kind.may_end.set()
+        assert await other.client.result(run, timeout=10) == 7
+    assert kind.calls == ["start", "watch box-7"]
+
+
+async def test_infrastructure_is_stopped_when_its_type_fails(other: Stack) -> None:
+    kind = Infrastructure()
+
+    async def broken(run: object, infrastructure: str) -> Outcome:
+        raise RuntimeError(f"lost sight of {infrastructure}")
+
+    kind.watch = broken
+    kind.may_start.set()
+    await other.worker(kind, pool="other")
+    run = await other.client.publish("f", pool="other")
+    with pytest.raises(RunFailed, match="lost sight of box-7"):
+        await other.client.result(run, timeout=10)
+    assert kind.calls == ["start", "stop box-7"]
+    assert (await other.client.get(run)).reason == "infrastructure"
 
 
 async def test_infrastructure_that_does_not_start_ends_its_run(other: Stack) -> None:
