@@ -48,14 +48,14 @@ def run_entrypoint(descriptor: int) -> int:
         line, line.cancelled,
     )  # fmt: skip
     enter_process(view)
-    outcome, code = _attempt(facts)
+    outcome, code = _attempt(facts, line.cancelled)
     _leave()
     if outcome is not None:
         line.end(*outcome)
     return code
 
 
-def _attempt(facts: dict[str, Any]) -> tuple[Outcome | None, int]:
+def _attempt(facts: dict[str, Any], cancelled: threading.Event) -> tuple[Outcome | None, int]:
     """How it ended and the exit code; without an outcome, the exit code says it."""
     retry, attempt = facts["retry"], facts["attempt"]
     try:
@@ -69,7 +69,7 @@ def _attempt(facts: dict[str, Any]) -> tuple[Outcome | None, int]:
     except InvalidInput as error:
         return Outcome("failed", "invalid_parameters", error_result(str(error))), 0
     try:
-        return finished(_call(handler, args, kwargs)), 0
+        return finished(_call(handler, args, kwargs, cancelled)), 0
     except Terminated:
         _die_of_sigterm()
     except SystemExit as error:
@@ -81,24 +81,32 @@ def _attempt(facts: dict[str, Any]) -> tuple[Outcome | None, int]:
         return failure(retry, attempt, "raised", error), 0
 
 
-def _call(handler: Handler, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def _call(handler: Handler, args: tuple[Any, ...], kwargs: dict[str, Any], cancelled: threading.Event) -> Any:
+    """Call it. SIGTERM sets `cancelled`, before word of it comes over the line, and ends what it does."""
     if not handler.is_async:
-        signal.signal(signal.SIGTERM, _raise_terminated)
+
+        def terminate(*_: object) -> None:
+            cancelled.set()
+            raise Terminated
+
+        signal.signal(signal.SIGTERM, terminate)
         return handler.function(*args, **kwargs)
 
     async def main() -> Any:
-        if task := asyncio.current_task():
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        task = asyncio.current_task()
+
+        def cancel() -> None:
+            cancelled.set()
+            if task:
+                task.cancel()
+
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, cancel)
         try:
             return await handler.function(*args, **kwargs)
         except asyncio.CancelledError as error:
             raise Terminated from error
 
     return asyncio.run(main())
-
-
-def _raise_terminated(*_: object) -> None:
-    raise Terminated
 
 
 def _die_of_sigterm() -> NoReturn:
