@@ -4,6 +4,7 @@ import re
 
 # It begins at `://`, not at the scheme: looking for one takes a second in 64 KB of `a.a.a.`, which a run may print.
 _URL_PASSWORD = re.compile(r"://(?P<user>[^\s/?#@:]*):[^\s/?#]*@")
+_QUERY_PASSWORD = re.compile(r"([?&]password=)[^&\s'\"#]*", re.IGNORECASE)
 _SECRET_KEY = re.compile(
     r"passw(or)?d|passphrase|secret|credential|authorization|cookie|api_?key|private_?key|_token$", re.IGNORECASE
 )
@@ -16,8 +17,10 @@ HIDDEN = "***"
 
 
 def hide_passwords(text: str) -> str:
-    """Return the text with the password of every address in it replaced: `redis://user:***@host`."""
-    return _URL_PASSWORD.sub(rf"://\g<user>:{HIDDEN}@", text) if "://" in text else text
+    """Return the text with the password of every address in it replaced: `redis://user:***@host`, `?password=***`."""
+    if "://" not in text:
+        return text
+    return _QUERY_PASSWORD.sub(rf"\g<1>{HIDDEN}", _URL_PASSWORD.sub(rf"://\g<user>:{HIDDEN}@", text))
 
 
 def is_secret(key: str) -> bool:

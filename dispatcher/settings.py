@@ -22,7 +22,7 @@ from pydantic_settings import (
 
 from .errors import SettingsError
 from .profiles import Profiles, Value, read_profiles
-from .redaction import HIDDEN, hide_passwords
+from .redaction import hide_passwords
 
 PREFIX = "SLUICE_"
 _SHOWN_CHARACTERS = 200
@@ -166,7 +166,7 @@ def read_settings(given: Mapping[str, object] | None = None) -> Settings:
 
 def shown(value: object) -> str:
     """A value as it may be shown: without the password of an address."""
-    return re.sub(r"([?&]password=)[^&\s'\"]*", rf"\g<1>{HIDDEN}", hide_passwords(str(value)))
+    return hide_passwords(str(value))
 
 
 def _no_text(error: UnicodeDecodeError) -> SettingsError:

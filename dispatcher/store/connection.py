@@ -7,7 +7,6 @@ blocking   finite BLOCK and a socket timeout above it; redis-py's defaults would
 heartbeat  a thread's own, short timeout, no retry: late news of a lease is no news.
 """
 
-import re
 from typing import Any
 
 import redis
@@ -18,6 +17,7 @@ from redis.exceptions import AuthenticationError, NoPermissionError, RedisError,
 from redis.retry import Retry
 
 from ..errors import CredentialsRefused, ServerError, ServerUnfit, ServerUnreachable
+from ..redaction import hide_passwords
 
 BLOCK_MS = 2000
 CALL_SECONDS = 5
@@ -64,14 +64,9 @@ def heartbeats(url: str, lease_seconds: float) -> redis.Redis:
     )
 
 
-def without_password(url: str) -> str:
-    """The URL as it may be shown."""
-    return re.sub(r"(://[^:@/]*:)[^@]*@", r"\1***@", url)
-
-
 def server_error(url: str, error: Exception) -> ServerError:
     """What a client's exception means for people."""
-    shown = without_password(url)
+    shown = hide_passwords(url)
     if isinstance(error, AuthenticationError | NoPermissionError):
         return CredentialsRefused(f"the server at {shown} refuses these credentials ({error}): check SLUICE_REDIS_URL")
     if isinstance(error, ResponseError):
@@ -100,7 +95,7 @@ async def check_server(client: aredis.Redis, url: str) -> list[str]:
         persistence: dict[str, Any] = await client.info("persistence")
     except (RedisError, OSError) as error:
         raise server_error(url, error) from error
-    shown = without_password(url)
+    shown = hide_passwords(url)
     if why := unfit_version(info):
         raise ServerUnfit(f"the server at {shown}: {why}")
     policy = memory.get("maxmemory_policy", "noeviction")

@@ -9,6 +9,7 @@ from redis.exceptions import RedisError
 
 from .. import keys, scripts
 from ..errors import ServerSilent, SluiceError
+from ..redaction import hide_passwords
 from . import connection
 
 Entry = tuple[bytes, dict[bytes, bytes]]
@@ -47,9 +48,7 @@ class Link:
             async with asyncio.timeout(connection.CALL_SECONDS):
                 return await script.run(client, root_of(pool), *args)
         except TimeoutError as error:
-            raise ServerSilent(
-                connection.without_password(self.url), f"silent for {connection.CALL_SECONDS} s"
-            ) from error
+            raise ServerSilent(hide_passwords(self.url), f"silent for {connection.CALL_SECONDS} s") from error
         except (RedisError, OSError) as error:
             raise self.error(error) from error
 
