@@ -1,0 +1,1 @@
+"""Manifests: pools, limits and deployments kept in files, planned and applied."""
