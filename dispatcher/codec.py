@@ -24,7 +24,7 @@ HARD_LIMIT = 1024 * 1024
 SPEC_FIELDS = (
     "function", "parameters", "retry", "timeout", "name", "tags", "command", "entrypoint", "at", "expires_at",
     "deployment", "deployment_version", "schedule", "parent", "job_variables", "traceparent", "reply_to", "source",
-    "durability", "retry_of",
+    "durability", "retry_of", "deployment_variables", "pull",
 )  # fmt: skip
 
 _TIMESTAMPS = (b"\xd6\xff", b"\xd7\xff", b"\xc7\x0c\xff")
@@ -119,7 +119,7 @@ def encode_spec(spec: RunSpec, limit: int = PAYLOAD_LIMIT) -> bytes:
         spec.name,
         spec.tags or None,
     ]
-    rest = [getattr(spec, name) for name in SPEC_FIELDS[6:]]
+    rest = [getattr(spec, name) for name in SPEC_FIELDS[6:-1]] + [spec.pull or None]
     while rest and rest[-1] is None:
         rest.pop()
     row += rest
@@ -141,6 +141,7 @@ def decode_spec(data: bytes) -> RunSpec:
     values["retry"] = RetryPolicy(*retry) if retry else _NO_RETRY
     values["tags"] = tuple(values.get("tags") or ())
     values["parameters"] = values.get("parameters") or {}
+    values["pull"] = tuple(values.get("pull") or ())
     if isinstance(values.get("command"), list):
         values["command"] = tuple(values["command"])
     return RunSpec(**values)

@@ -108,6 +108,8 @@ class RunSpec:
     source: str | None = None
     durability: str | None = None
     retry_of: str | None = None
+    deployment_variables: dict[str, Any] | None = None
+    pull: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
