@@ -27,6 +27,7 @@ from .contract import CannotStart, Configuration, Outcome, WorkerType
 from .folders import Folder, Folders
 from .outcomes import error_result, failure
 from .output import Output
+from .pulling import Puller, PullFailed
 from .served import LineService
 from .services import RunServices
 
@@ -98,6 +99,7 @@ class ProcessWorker(WorkerType):
         self._folders = Folders()
         base = self._folders.base
         self._commands, self._entrypoints = Children(base), Children(base, python=True)
+        self._puller = Puller(self._commands, self._environment)
         self._executions: dict[tuple[str, str], Execution] = {}
 
     async def close(self) -> None:
@@ -110,22 +112,39 @@ class ProcessWorker(WorkerType):
         """Start its process: host, pid and time. Raises CannotStart for what the run itself got wrong."""
         plan = _plan(run)
         services = self.services(run)
-        folder = self._folders.take(_wanted_folder(plan))
-        deadline = None if plan.spec.timeout is None else self._clock.now_ms() + round(1000 * plan.spec.timeout)
+        wanted = _wanted_folder(plan)
+        folder = self._folders.take(None if plan.spec.pull else wanted)
+        place = folder.path
         try:
-            order = Order(_words(plan.spec), self._variables(plan, run, services.pool, deadline), folder.path)
+            if plan.spec.pull:
+                place = await self._pulled(run, plan, services, folder, wanted or place)
+            deadline = None if plan.spec.timeout is None else self._clock.now_ms() + round(1000 * plan.spec.timeout)
+            order = Order(_words(plan.spec), self._variables(plan, run, services.pool, deadline), place)
             child = await (self._commands if order.words else self._entrypoints).start(order)
         except StartFailed as error:
             await self._folders.give_back(folder)
-            raise CannotStart(_not_started(plan, folder, error)) from error
+            raise CannotStart(_not_started(plan, place, error)) from error
         except BaseException:
             await self._folders.give_back(folder)
             raise
         execution = Execution(child, plan, folder, services)
         self._executions[run.id, run.token] = execution
         if execution.service:
-            execution.service.begin(_facts(run, plan, self._home, services.pool, deadline))
+            code = place if plan.spec.pull else wanted or self._home
+            execution.service.begin(_facts(run, plan, code, services.pool, deadline))
         return f"{socket.gethostname()}:{child.started.result()}:{self._clock.now_ms()}"
+
+    async def _pulled(self, run: HandOff, plan: Plan, services: RunServices, folder: Folder, start: str) -> str:
+        """Where its pull steps leave it; what they say goes into its log, if its output does."""
+
+        def say(text: str) -> None:
+            if plan.configuration.stream_output:
+                services.tell("log", "info", text)
+
+        try:
+            return await self._puller.pull(plan.spec.pull, folder.path, start, say)
+        except PullFailed as error:
+            raise CannotStart(error.outcome(plan.retry, run.attempt)) from None
 
     async def watch(self, run: HandOff, infrastructure: str) -> Outcome:  # noqa: ARG002 - it is in our hands
         """Wait for its end; past its timeout, end it."""
@@ -225,22 +244,22 @@ def _said(plan: Plan, run: HandOff, pool: str, deadline: int | None) -> dict[str
     return said
 
 
-def _facts(run: HandOff, plan: Plan, home: str, pool: str, deadline: int | None) -> dict[str, Any]:
+def _facts(run: HandOff, plan: Plan, folder: str, pool: str, deadline: int | None) -> dict[str, Any]:
     """What an entrypoint's process is told first, see bootstrap.py."""
     return {
-        "entrypoint": plan.spec.entrypoint, "folder": plan.configuration.working_dir or home, "run_id": run.id,
+        "entrypoint": plan.spec.entrypoint, "folder": folder, "run_id": run.id,
         "pool": pool, "token": int(run.token or 0), "attempt": run.attempt, "parameters": plan.spec.parameters,
         "deadline_ms": deadline, "retry": plan.retry,
     }  # fmt: skip
 
 
-def _not_started(plan: Plan, folder: Folder, error: StartFailed) -> Outcome:
+def _not_started(plan: Plan, place: str, error: StartFailed) -> Outcome:
     if not error.number:
         return Outcome("lost", "", error_result("the keeper of its processes was killed"))
     if error.number in _NOTHING_LEFT:
         return Outcome("crashed", "infrastructure", error_result(f"no process for it: {os.strerror(error.number)}"))
     words = _words(plan.spec)
-    what = f"working_dir {folder.path!r}" if error.what == "folder" or not words else f"command {words[0][:200]!r}"
+    what = f"working_dir {place!r}" if error.what == "folder" or not words else f"command {words[0][:200]!r}"
     text = f"{what} could not be used on this worker: {os.strerror(error.number)}"
     return Outcome("failed", "not_found", error_result(text))
 
