@@ -176,11 +176,18 @@ def encode_extra(
     return pack([at, expires_at, idempotency_key, ttl_ms, client, parent, parent_token, retry_of])
 
 
-def amend_extra(extra: bytes, *, parent_token: str = "", retry_of: str = "") -> bytes:
-    """What publish needs to know, with what only the caller of a drafted run knows."""
+_NO_EXTRA = (0, 0, "", 0, "", "", "", "", "", 0)
+
+
+def amend_extra(
+    extra: bytes, *, parent_token: str = "", retry_of: str = "", cache: tuple[str, int] | None = None
+) -> bytes:
+    """What publish needs to know, with what only the caller of a drafted run knows; `cache`: key and ms to live."""
     row = unpack(extra) if extra else []
-    row += ["" if position in {2, 4, 5, 6, 7} else 0 for position in range(len(row), 8)]
+    row += list(_NO_EXTRA[len(row) :])
     row[6], row[7] = parent_token or row[6], retry_of or row[7]
+    if cache:
+        row[8:10] = cache
     return pack(row)
 
 

@@ -3,10 +3,11 @@
 SluiceError
     InvalidInput            a name, limit or run that is not well formed; nothing was changed
         PayloadTooLarge
-    NotFound                PoolNotFound, QueueNotFound, RunNotFound, WorkerNotFound, PublisherNotFound
+    NotFound                PoolNotFound, QueueNotFound, RunNotFound, WorkerNotFound, PublisherNotFound,
+                            DeploymentNotFound, ScheduleNotFound
     Conflict                what is asked for does not fit what is there
         PoolExists, QueueExists, PoolHoldsRuns, QueueHoldsRuns, WorkerTypeMismatch, TooManyLanes, RunNotOver,
-        PublisherHoldsEntries, TooManyPublishers
+        PublisherHoldsEntries, TooManyPublishers, DeploymentExists, DeploymentChanged, DeploymentMoving
     WorkerGone              this worker's lease ended; its runs are somebody else's
     WorkerStuck             a run went on that cannot be ended
     RunFailed               a result was asked for of a run that did not complete
@@ -85,6 +86,22 @@ class PublisherNotFound(NotFound):
         )
 
 
+class DeploymentNotFound(NotFound):
+    """There is no such deployment."""
+
+    def __init__(self, name: str, pool: str | None = None) -> None:
+        where = f" in pool {pool!r}" if pool else ""
+        super().__init__(f"there is no deployment {name!r}{where}; `sluice deployment ls` lists them")
+
+
+class ScheduleNotFound(NotFound):
+    """A deployment has no such schedule."""
+
+    def __init__(self, deployment: str, schedule: str, known: list[str]) -> None:
+        has = f"it has {', '.join(known)}" if known else "it has none"
+        super().__init__(f"deployment {deployment!r} has no schedule {schedule!r}: {has}")
+
+
 class Conflict(SluiceError):
     """What is asked for does not fit what is there; nothing was changed."""
 
@@ -160,6 +177,31 @@ class TooManyPublishers(Conflict):
     def __init__(self, pool: str, most: int) -> None:
         self.pool, self.most = pool, most
         super().__init__(f"work pool {pool!r} has {most} publishers already: let some share a stream")
+
+
+class DeploymentExists(Conflict):
+    """The name belongs to a deployment of this or another pool."""
+
+    def __init__(self, name: str, pool: str) -> None:
+        super().__init__(
+            f"there is a deployment {name!r} in pool {pool!r}: choose another name, or change it with"
+            f" `sluice deployment update` (`--pool` moves it)"
+        )
+
+
+class DeploymentChanged(Conflict):
+    """Somebody changed it meanwhile."""
+
+    def __init__(self, name: str, version: int) -> None:
+        super().__init__(f"deployment {name!r} was changed meanwhile, it has version {version} now: try again")
+
+
+class DeploymentMoving(Conflict):
+    """It is on its way to another pool."""
+
+    def __init__(self, name: str, pool: str) -> None:
+        self.pool = pool
+        super().__init__(f"deployment {name!r} is on its way to pool {pool!r}: try again in a second")
 
 
 class WorkerTypeMismatch(Conflict):

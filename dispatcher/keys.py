@@ -7,6 +7,7 @@ def root(pool: str) -> str:
 
 
 CATALOGUE = "sluice:pools"  # SET of pool names, a hint that can be rebuilt
+DEPLOYMENTS = "sluice:deployments"  # HASH deployment -> its pool, a hint that can be rebuilt
 
 
 def record(root: str, run_id: str) -> str:
@@ -151,3 +152,19 @@ def publishers(root: str) -> str:
 
 def rejected(root: str) -> str:
     return f"{root}:rejected"  # STREAM of entries that are no runs, capped
+
+
+def deployments(root: str) -> str:
+    return f"{root}:deployments"  # ZSET of slugs, by name
+
+
+def deployment(root: str, slug: str) -> str:
+    return f"{root}:deployment:{slug}"  # HASH
+
+
+def schedules(root: str) -> str:
+    return f"{root}:schedules"  # ZSET slug/id -> due, ms; those that have a next instant
+
+
+def schedule(root: str, member: str) -> str:
+    return f"{root}:schedule:{member}"  # HASH

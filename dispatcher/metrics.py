@@ -44,6 +44,11 @@ SCHEDULE_DELAY = Histogram(
     buckets=_QUICK,
     registry=REGISTRY,
 )
+SCHEDULES_FIRED = Counter("sluice_schedules_fired", "Runs that schedules published.", ("pool",), registry=REGISTRY)
+SCHEDULES_MISSED = Counter(
+    "sluice_schedules_missed", "Instants of schedules that have no run, by their misfire policy or for a fault.",
+    ("pool",), registry=REGISTRY,
+)  # fmt: skip
 INVARIANT_VIOLATIONS = Counter(
     "sluice_invariant_violations", "Broken invariants that the audit found.", ("pool", "invariant"), registry=REGISTRY
 )

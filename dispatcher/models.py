@@ -63,6 +63,7 @@ REASONS: dict[str, str] = {
     "stuck": "it goes on although it was asked to end, and cannot be killed: its worker will end",
     "exit_code": "its process ended with a code that is not 0",
     "signal": "its process was ended by a signal",
+    "cached": "a run with the same cache key has completed: this is its result",
     "parent_cancelled": "its parent was cancelled and took it along",
 }
 
@@ -194,11 +195,15 @@ class WorkQueue:
 
 @dataclass(frozen=True, slots=True)
 class KeyLimit:
-    """The limit of a concurrency key, by exact name or `kind:*`; `running` is None for a pattern."""
+    """The limit of a concurrency key, by exact name or `kind:*`; `running` is None for a pattern.
+
+    `when_full` says what becomes of one more run than that: names.WHEN_FULL.
+    """
 
     key: str
     limit: int
     running: int | None = None
+    when_full: str = "wait"
 
 
 @dataclass(frozen=True, slots=True)

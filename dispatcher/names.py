@@ -16,6 +16,12 @@ KEY_BYTES = 200
 LABELS_AT_MOST = 16
 PRIORITY_AT_MOST = 9_999
 LIMIT_AT_MOST = 1_000_000
+WHEN_FULL: dict[str, str] = {
+    "wait": "it waits for a slot",
+    "skip": "it ends as cancelled, reason skipped",
+    "replace": "the oldest one is cancelled, reason replaced",
+    "wait_one": "one waits, any more is skipped",
+}
 
 
 def check_name(what: str, name: str) -> str:
@@ -48,6 +54,13 @@ def check_limit(limit: int | None) -> int | None:
     if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or not 0 <= limit <= LIMIT_AT_MOST):
         raise InvalidInput(f"{limit!r} is no limit: a whole number from 0 to {LIMIT_AT_MOST:,}, or none")
     return limit
+
+
+def check_when_full(when_full: str) -> str:
+    """Return what becomes of a run that finds a key full, or raise InvalidInput."""
+    if when_full not in WHEN_FULL:
+        raise InvalidInput(f"{when_full!r} is nothing to do when a key is full: one of {', '.join(WHEN_FULL)}")
+    return when_full
 
 
 def check_priority(priority: int) -> int:

@@ -1,4 +1,4 @@
-"""Promoting what is due in one pool: a timer to the next due time, and a bell for anything earlier."""
+"""What is due in one pool, runs and schedules: a timer to the next due time, and a bell for anything earlier."""
 
 import anyio
 
@@ -8,16 +8,18 @@ from dispatcher.log import get_logger
 from dispatcher.metrics import RUNS_PROMOTED, SCHEDULE_DELAY
 from dispatcher.store import Store
 
+from .firing import Firing
+
 LONGEST_WAIT = 30.0
 """Seconds; the timer is local, so a clock that was set is noticed after this long at the latest."""
 _log = get_logger("scheduler")
 
 
 class Promoter:
-    """Promotes due runs of a pool. The script compares with the server's clock: nothing is promoted early."""
+    """Promotes due runs of a pool and lets its schedules act. Scripts compare with the server's clock: never early."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
-        self._store, self._clock = store, clock
+    def __init__(self, store: Store, clock: Clock, firing: Firing) -> None:
+        self._store, self._clock, self._firing = store, clock, firing
         self._bells: dict[str, anyio.Event] = {}
 
     async def promote(self, pool: str) -> None:
@@ -25,7 +27,8 @@ class Promoter:
         bell = self._bells[pool] = anyio.Event()
         try:
             while True:
-                wait = await self._promote_due(pool)
+                scheduled = await self._firing.fire_due(pool)
+                wait = min(await self._promote_due(pool), LONGEST_WAIT if scheduled is None else scheduled)
                 with anyio.move_on_after(wait):
                     await bell.wait()
                 bell = self._bells[pool] = anyio.Event()

@@ -10,6 +10,7 @@ from dispatcher.log import get_logger
 from dispatcher.settings import Settings
 from dispatcher.store import Store
 
+from .firing import Firing
 from .promotion import Promoter
 
 _log = get_logger("scheduler")
@@ -20,7 +21,7 @@ async def serve(settings: Settings, *, task_status: TaskStatus[None] = TASK_STAT
     clock = SystemClock()
     async with Store(settings.redis_url) as store:
         await store.link.check()
-        promoter = Promoter(store, clock)
+        promoter = Promoter(store, clock, Firing(store, clock, settings.payload_limit))
         task_status.started()
         _log.info("scheduler.started")
         async with anyio.create_task_group() as group:

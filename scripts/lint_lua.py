@@ -44,6 +44,7 @@ GIVEN_KEYS = {
 }
 # Reads of a whole key, with what bounds it.
 WHOLE_READS = {
+    ("agenda.lua", "SMEMBERS"): "as many as deployments on their way to another pool",
     ("delete_pool.lua", "HVALS"): "as many as queues with runs; only when a pool is deleted",
     ("delete_pool.lua", "SMEMBERS"): "256 publishers at most, see publisher.lua",
     ("heartbeat.lua", "ZRANGEBYSCORE"): "what one worker holds: its capacity",

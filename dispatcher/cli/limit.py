@@ -16,6 +16,7 @@ _COLUMNS: tuple[Column[KeyLimit], ...] = (
     Column("KEY", lambda limit: limit.key),
     Column("LIMIT", lambda limit: limit.limit),
     Column("RUNNING", lambda limit: limit.running),
+    Column("WHEN FULL", lambda limit: limit.when_full),
 )
 
 
@@ -29,6 +30,7 @@ async def set_limit(
     limit: Annotated[str, Parameter(help="Most runs at once; 0 holds all back.")],
     /,
     *,
+    when_full: Annotated[str, Parameter(help="One more: wait, skip, replace, wait_one.")] = "wait",
     pool: PoolOption = None,
 ) -> None:
     """Set a limit, at once."""
@@ -37,7 +39,7 @@ async def set_limit(
         if number is None:
             await client.limits.clear(key)
         else:
-            await client.limits.set(key, number)
+            await client.limits.set(key, number, when_full=when_full)
     say(f"{key} is limited to {limit}" if number is not None else f"{key} has no limit")
 
 

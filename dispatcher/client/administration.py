@@ -118,11 +118,15 @@ class Limits:
     def __init__(self, store: Store, pool: str) -> None:
         self._store, self._pool = store.limits, pool
 
-    async def set(self, key: str, limit: int, *, pool: str | None = None) -> None:
-        """Set a limit. Raises InvalidInput, PoolNotFound."""
+    async def set(self, key: str, limit: int, *, when_full: str = "wait", pool: str | None = None) -> None:
+        """Set a limit, and what becomes of one more run. Raises InvalidInput, PoolNotFound.
+
+        `when_full`: wait, skip (it ends as cancelled), replace (the oldest is cancelled), wait_one (one waits, more are
+        skipped). It acts on runs as they enter the backlog; runs that wait already are not looked at.
+        """
         if limit is None:
             raise InvalidInput(f"no limit for {key!r}: `clear` removes one")
-        await self._store.set(pool or self._pool, key, limit)
+        await self._store.set(pool or self._pool, key, limit, when_full)
 
     async def clear(self, key: str, *, pool: str | None = None) -> None:
         """Remove a limit."""

@@ -56,6 +56,7 @@ class BlockingClient:
         self.queues = Namespace(self._portal, self.client.queues)
         self.limits = Namespace(self._portal, self.client.limits)
         self.workers = Namespace(self._portal, self.client.workers)
+        self.deployments = Namespace(self._portal, self.client.deployments)
         self.dead = Namespace(self._portal, self.client.dead)
         self.intake = BlockingIntake(self._portal, self.client.intake)
 

@@ -16,6 +16,7 @@ from ..store.runs import PUBLISH_AT_ONCE
 from .administration import Limits, Pools, Queues, Workers
 from .again import DeadLetters, again
 from .coalescing import Coalescer
+from .deploying import Deployments
 from .drafting import Publish, RunOptions, draft
 from .following import Follower, Wanted
 from .intake import IntakeAdministration
@@ -50,6 +51,7 @@ class Client:
         self.queues = Queues(self._store, self.pool)
         self.limits = Limits(self._store, self.pool)
         self.workers = Workers(self._store, self.pool)
+        self.deployments = Deployments(self._store, self.pool, self._clock, payload_limit)
         self.dead = DeadLetters(self._store, self.pool)
         self.intake = IntakeAdministration(self._store, self.pool)
 

@@ -1,26 +1,39 @@
 """What a deployment says. Names and labels are checked by the rules of runs; each fault has its place."""
 
+import re
 from functools import partial
 from typing import Annotated, Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from ..documents import Seconds, StrictModel, Words, checked_by
+from ..documents import Seconds, StrictModel, Words, checked_by, faults_of
 from ..errors import InvalidInput
 from ..names import KEYS_AT_MOST, LABELS_AT_MOST, check_labels, check_name
 from ..schedules import Schedule
 from ..schedules.document import WhenFull
 
+_SHOWN_FAULTS = 10
 _WORK = ("function", "command", "entrypoint")
-NAME_BYTES = 100
+NAME_BYTES, SLUG_BYTES = 100, 120
+_ESCAPED = frozenset(" |%,")
+
+
+def slug_of(name: str) -> str:
+    """A deployment's name as it stands in keys and events: `%` and what they cannot hold as `%XX`."""
+    return "".join(f"%{ord(letter):02X}" if letter in _ESCAPED else letter for letter in name)
+
+
+def name_of(slug: str) -> str:
+    """The name of a slug."""
+    return re.sub("%([0-9A-F]{2})", lambda found: chr(int(found[1], 16)), slug)
 
 
 def check_deployment_name(name: str) -> str:
     """Return the name of a deployment, free text of one line without `/`, or raise InvalidInput."""
     if not name or len(name.encode(errors="replace")) > NAME_BYTES or "/" in name or not name.isprintable():
         raise InvalidInput(f"{name!r} is no deployment name: one line of up to {NAME_BYTES} bytes without `/`")
-    if name != name.strip():
-        raise InvalidInput(f"{name!r} is no deployment name: no blank at its ends")
+    if name != name.strip() or len(slug_of(name).encode()) > SLUG_BYTES or name.endswith(":*"):
+        raise InvalidInput(f"{name!r} is no deployment name: no blank at its ends, and few blanks, `|` and `%` in it")
     return name
 
 
@@ -91,3 +104,13 @@ class Deployment(StrictModel):
         if doubled:
             raise ValueError(f"schedules with the same id: {', '.join(doubled)}; give them an `id` each")
         return self
+
+
+def read_deployment(given: object) -> Deployment:
+    """The deployment of plain values. Raises InvalidInput with all that is wrong, ten faults at most."""
+    try:
+        return Deployment.model_validate(given)
+    except ValidationError as error:
+        faults = faults_of(error)
+        said = "; ".join(f"{fault.pointer or 'all of it'}: {fault.text}" for fault in faults[:_SHOWN_FAULTS])
+        raise InvalidInput(f"no deployment: {said}") from None

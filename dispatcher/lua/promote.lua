@@ -9,12 +9,32 @@
 -- include: state clock events bucket config cancelling settle
 local promoted, gone, lateness = 0, 0, 0
 
+-- How a new run ends as its time comes: state, reason, result; nil when it waits.
+local function foregone(record)
+  if has(record.flags, CACHES) then
+    -- here: caching
+    local key = string.match(call('GET', root .. ':caching:' .. record.id) or '', '^%d+ (.*)$')
+    local result = key and cached_result(key)
+    if result then
+      call('DEL', root .. ':caching:' .. record.id)
+      return 'completed', 'cached', result
+    end
+  end
+  if not read_pool().full then return nil end
+  -- here: entering
+  if not may_enter(parse_bucket(record.bucket), record.id) then return 'cancelled', 'skipped', '' end
+end
+
 local function promote(record)
   if not unschedule(record) then return end
   local bucket = parse_bucket(record.bucket)
   if read_queue(bucket.queue).deleting then
     terminate(record, has(record.flags, HAS_FACTS) and read_facts(record.id) or nil, 'cancelled', 'queue_deleted', '')
     return
+  end
+  if not has(record.flags, HAS_FACTS) then
+    local state, reason, result = foregone(record)
+    if state then return terminate(record, nil, state, reason, result) end
   end
   enter(record)
   if has(record.flags, HAS_FACTS) then call('HSET', root .. ':run:' .. record.id, 'state', 'queued') end
@@ -33,7 +53,7 @@ local due = call('ZRANGEBYSCORE', root .. ':due', '-inf', now, 'WITHSCORES', 'LI
 if #due > 0 then lateness = now - tonumber(due[2]) end
 for i = 1, #due, 2 do
   local record = read_record(string.sub(due[i], 2))
-  if not record then
+  if not record or record.facts then -- over: by one that came before it in this call, too
     call('ZREM', root .. ':due', due[i])
   elseif string.sub(due[i], 1, 1) == 'r' then
     promote(record)

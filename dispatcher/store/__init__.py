@@ -5,6 +5,7 @@ from typing import Self
 
 from .care import CareStore, Promotion, Tick
 from .dead import DeadStore
+from .deployments import Agenda, DeploymentStore, Due, Fire, ScheduleRow
 from .intake import IntakeStore
 from .link import Link
 from .listing import RunLister
@@ -14,9 +15,10 @@ from .runs import End, RunStore, WireRun, end_result
 from .workers import Beat, Claim, Heartbeats, Joining, Letters, Turn, WorkerStore
 
 __all__ = [
-    "Beat", "CareStore", "Claim", "DeadStore", "End", "Heartbeats", "IntakeStore", "Joining", "Letters",
+    "Agenda", "Beat", "CareStore", "Claim", "DeadStore", "DeploymentStore", "Due", "End",
+    "Fire", "Heartbeats", "IntakeStore", "Joining", "Letters",
     "LimitStore", "Link", "LogChunk", "LogReader", "LogStore", "PoolStore", "Promotion", "QueueStore",
-    "RunLister", "RunStore", "Store", "Tick", "Turn", "WireRun", "WorkerStore", "end_result",
+    "RunLister", "RunStore", "ScheduleRow", "Store", "Tick", "Turn", "WireRun", "WorkerStore", "end_result",
 ]  # fmt: skip
 
 
@@ -33,6 +35,7 @@ class Store:
         self.workers = WorkerStore(self.link)
         self.care = CareStore(self.link)
         self.dead = DeadStore(self.link)
+        self.deployments = DeploymentStore(self.link)
         self.intake = IntakeStore(self.link)
         self.logs = LogStore(self.link)
 

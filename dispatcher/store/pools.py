@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 from .. import keys
 from ..errors import InvalidInput, PoolExists, PoolHoldsRuns, PoolNotFound, QueueExists, QueueHoldsRuns, QueueNotFound
 from ..models import KeyLimit, Slot, WorkPool, WorkQueue
-from ..names import check_key, check_limit, check_limit_key, check_name, check_priority
+from ..names import check_key, check_limit, check_limit_key, check_name, check_priority, check_when_full
 from .link import Link, root_of
 
 
@@ -246,12 +246,12 @@ class QueueStore(Settings):
 class LimitStore(Settings):
     """Limits of concurrency keys."""
 
-    async def set(self, pool: str, key: str, limit: int | None) -> None:
+    async def set(self, pool: str, key: str, limit: int | None, when_full: str = "wait") -> None:
         """Set, or clear with None, the limit of `kind:value` or `kind:*`. Raises PoolNotFound, InvalidInput."""
         check_limit_key(key)
         check_limit(limit)
         value = "" if limit is None else str(limit)
-        reply = await self._link.call("limit", pool, self._link.now_ms, key, value)
+        reply = await self._link.call("limit", pool, self._link.now_ms, key, value, check_when_full(when_full))
         if reply[0] == b"no_pool":
             raise PoolNotFound(pool)
         await self._settle(pool, more=bool(reply[1]))
@@ -264,9 +264,10 @@ class LimitStore(Settings):
             raise PoolNotFound(pool)
         names = sorted(key.decode() for key in rows)
         running = await self._read(*(("ZCARD", keys.key_slots(root, name)) for name in names))
+        said = (rows[name.encode()].decode().partition(",") for name in names)
         return [
-            KeyLimit(name, int(rows[name.encode()]), None if name.endswith(":*") else count)
-            for name, count in zip(names, running, strict=True)
+            KeyLimit(name, int(limit), None if name.endswith(":*") else count, when_full or "wait")
+            for name, (limit, _, when_full), count in zip(names, said, running, strict=True)
         ]
 
     async def running(self, pool: str, key: str) -> int:

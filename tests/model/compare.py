@@ -128,7 +128,14 @@ def _settings(model: Model, dump: Dump) -> None:
     priorities = {queue.name: queue.priority for queue in model.queues.values()}
     _same("priorities", {name: int(score) for name, score in dump.one("queues", [])}, priorities)
     _same("used priorities", {int(name) for name, _ in dump.one("priorities", [])}, set(priorities.values()))
-    _same("limits", {key: int(value) for key, value in dump.one("limits", {}).items()}, model.limits)
+    said = {key: f"{limit},{model.policies[key]}" if key in model.policies else str(limit)
+            for key, limit in model.limits.items()}  # fmt: skip
+    _same("limits", dump.one("limits", {}), said)
+    present = {key: {member for member, _ in rows} for key, rows in dump.rows("present").items()}
+    _same("present", present, {key: set(runs) for key, runs in model.present.items() if runs})
+    _same("cache", dump.rows("cache"), model.cache)
+    caching = {run: text.partition(" ")[2] for run, text in dump.rows("caching").items()}
+    _same("caching", caching, model.caching)
     _same("idempotency", dump.rows("idem"), model.idempotency)
     _same("dead letters", {member for member, _ in dump.one("dead", [])}, model.dead)
     _same("held", {run.id for run in model.held()}, {run.id for run in model.runs.values() if run.state in HELD})

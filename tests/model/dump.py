@@ -43,10 +43,10 @@ class Dump:
 
 STREAMS = {"backlog", "finished", "bell"}
 ZSETS = {"front", "awake", "classes", "waiters", "waiting", "parked", "ready", "workers", "slots", "queues"}
-ZSETS |= {"priorities", "due", "dead", "idle:", "suspended", "resuming", "children"}
+ZSETS |= {"priorities", "due", "dead", "idle:", "present", "suspended", "resuming", "children"}
 SETS = {"idle", "lanes", "lane", "lost", "listeners"}
 HASHES = {"", "run", "worker", "queue", "limits", "depth", "later", "sweeps", "watch", "orders"}
-STRINGS = {"rank", "idem", "r"}
+STRINGS = {"rank", "idem", "r", "cache", "caching"}
 UNREAD = {"events", "inbox", "heartbeat", "test-clock", "reply", "bell", "finished"}
 
 

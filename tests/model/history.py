@@ -102,6 +102,7 @@ class History:
             delay=r.choice([0] * 10 + [50, 700]),
             deadline=r.choice([0] * 12 + [100, 900]),
             key=r.choice(["", "", "", "i1", f"i{model.admissions}"]),
+            cache=r.choice(["", "", "", "", "", "c1", f"c{model.admissions // 8}"]),
             old=old,
             again=self._again(),
         )
@@ -238,7 +239,8 @@ class History:
 
     def limit(self) -> None:
         r = self.random
-        self.pair.limit(r.choice(LIMITS), r.choice(self.shape.limits), again=self._again())
+        when_full = r.choice(["wait", "wait", "skip", "replace", "wait_one"])
+        self.pair.limit(r.choice(LIMITS), r.choice(self.shape.limits), when_full, again=self._again())
 
     def delete_queue(self) -> None:
         self.pair.delete_queue(self.random.choice(self.shape.queues), cancel=self.random.random() < 0.3)

@@ -97,5 +97,21 @@ MUTANTS = [
         "facts.token ~= token then return 'stale' end\nif facts.state ~= 'running'",
         "false then return 'stale' end\nif facts.state ~= 'running'",
     ),
+    Mutant("one too many present", "':present:' .. key) >= most then", "':present:' .. key) > most then"),
+    Mutant(
+        "skipped only where it is published",
+        "'skipped', '' end\nend\n\nlocal function promote",
+        "'skipped', '' end\nend\nforegone = function() end\n\nlocal function promote",
+    ),
+    Mutant("wait_one is skip", "(policy == 'wait_one' and 1 or 0)", "0"),
+    Mutant(
+        "the newest one is replaced",
+        "call('ZRANGE', present, 0, surplus - 1)",
+        "call('ZREVRANGE', present, 0, surplus - 1)",
+    ),
+    Mutant("what is over stays present", "do call('ZREM', root .. ':present:' .. key, record.id) end", "do end"),
+    Mutant("what a policy finds is not present", "if not kind and not string.find", "if kind and not string.find"),
+    Mutant("a failed run's result is reused", "if key and state == 'completed' then", "if key then"),
+    Mutant("cache ignored as a run is promoted", "local result = key and cached_result(key)", "local result = nil"),
     Mutant("verdict forgotten", "if verdict then outcome", "if false then outcome"),
 ]  # fmt: skip

@@ -94,11 +94,12 @@ class Pair:
         delay: int = 0,
         deadline: int = 0,
         key: str = "",
+        cache: str = "",
         old: Sequence[str] = (),
         again: bool = False,
     ) -> None:
         """One run a bucket (queue, labels, keys), and once more the ids `old`, as if they were new."""
-        runs: list[tuple[Run, str]] = []
+        runs: list[tuple[Run, str, str]] = []
         args: list[Any] = []
         ids = [f"r{self.published + index:06}" for index in range(len(buckets))] + list(old)
         self.published += len(buckets)
@@ -107,9 +108,10 @@ class Pair:
         due, end = (self.now + delay if delay else 0), (self.now + deadline if deadline else 0)
         for index, (run_id, name) in enumerate(zip(ids, names, strict=True)):
             idempotency = key if index == 0 else ""
-            extra = msgpack.packb([due, end, idempotency, 3_600_000, ""]) if due or end or idempotency else ""
+            row = [due, end, idempotency, 3_600_000, "", "", "", "", cache, 3_600_000]
+            extra = msgpack.packb(row) if due or end or idempotency or cache else ""
             run = make_run(run_id, name, due=due, deadline=end)
-            runs.append((run, idempotency))
+            runs.append((run, idempotency, cache))
             args += [run_id, name, extra, run.spec]
         now = self.now
         self._twice(lambda a: self.model.publish(now, runs, a.reply, a.told), "publish", *args, again=again)
@@ -200,9 +202,9 @@ class Pair:
 
         self._twice(judge, "queue", mode, name, *args, again=again)
 
-    def limit(self, key: str, value: str, *, again: bool = False) -> None:
-        now = self.now
-        self._twice(lambda a: self.model.set_limit(now, key, value, a.reply, a.told), "limit", key, value, again=again)
+    def limit(self, key: str, value: str, when_full: str = "wait", *, again: bool = False) -> None:
+        now, said = self.now, (key, value, when_full)
+        self._twice(lambda a: self.model.set_limit(now, *said, a.reply, a.told), "limit", *said, again=again)
 
     def delete_queue(self, name: str, *, cancel: bool) -> None:
         answer = self._call("delete_queue", name, int(cancel), 0)

@@ -49,12 +49,19 @@ class Model(Transitions):
         must(reply[0] == "ok", f"queue answered {reply}")
         return self.settle(now, told, more=reply[1])
 
-    def set_limit(self, now: int, key: str, value: str, reply: Any, told: Told) -> None:
+    def set_limit(self, now: int, key: str, value: str, when_full: str, reply: Any, told: Told) -> None:
+        said = self.policies.pop(key, "")
         if value:
             self.limits[key] = int(value)
         else:
             self.limits.pop(key, None)
-        self.happens("limit", key, value or "-")
+        if value and when_full != "wait":
+            self.policies[key] = when_full
+            if not said and not key.endswith(":*"):
+                holders = {run.id: 0 for run in self.executing() if key in run.bucket.keys}
+                self.present[key] = holders | self.present.get(key, {})
+        words = f"{value},{when_full}" if value and when_full != "wait" else value
+        self.happens("limit", key, words or "-")
         must(reply[0] == "ok", f"limit answered {reply}")
         self.settle(now, told, more=reply[1])
 
@@ -72,6 +79,9 @@ class Model(Transitions):
                 self.cancel_one(run, "queue_deleted")
                 self.tell(told)
                 must(run.state == ("cancelling" if kind == "cancelling" else "cancelled"), f"{run} was told {kind}")
+            for run in self.held():  # those that were asked before are asked again
+                if run.bucket.queue == name and run.state == "cancelling":
+                    self.cancel_one(run, "queue_deleted")
         self.settle(now, told, more=None, closing=[("queue", "deleted", name)] if reply[0] == "deleted" else [])
         runs = [run for run in self.runs.values() if run.bucket.queue == name]
         counts = [sum(run.state == state for run in runs) for state in ("queued", "scheduled")]
@@ -87,13 +97,13 @@ class Model(Transitions):
 
     # -- runs ------------------------------------------------------------------------------------------------------
 
-    def publish(self, now: int, batch: Sequence[tuple[Run, str]], reply: Any, told: Told) -> None:
-        """Runs with `due` and `deadline` as asked, each with an idempotency key or ''."""
-        for run, _ in batch:
+    def publish(self, now: int, batch: Sequence[tuple[Run, str, str]], reply: Any, told: Told) -> None:
+        """Runs with `due` and `deadline` as asked, each with an idempotency key and a cache key, or ''."""
+        for run, _, _ in batch:
             if self.queues.get(run.bucket.queue, Queue("", 0)).deleting:
                 return self.nothing(["deleting", run.bucket.queue], reply, told)
         statuses: list[Any] = []
-        for index, (run, key) in enumerate(batch):
+        for index, (run, key, cache) in enumerate(batch):
             if run.id in self.runs:
                 statuses += [index, "exists"]
                 continue
@@ -104,14 +114,26 @@ class Model(Transitions):
             self.runs[run.id] = run
             if key:
                 self.idempotency[key] = run.id
+            if cache:
+                self.caching[run.id] = cache
             if run.due > now:
                 self.schedule(run, run.due)
             else:
                 run.due = 0
-                self.enter(run)
-                self.happens("published", "queued", run.id)
+                self.come(run, cache, "published")
         must(reply[:2] == ["ok", now] and reply[3:] == statuses, f"publish answered {reply}, not {statuses}")
         return self.settle(now, told, more=reply[2])
+
+    def come(self, run: Run, cache: str, kind: str) -> None:
+        state = self.arrive(run, cache)
+        if not state:
+            self.enter(run)
+            self.happens(kind, "queued", run.id)
+            return
+        self.caching.pop(run.id, None)
+        if kind == "published":
+            self.happens(kind, state, run.id)
+        self.end(run, state, "cached" if state == "completed" else "skipped")
 
     def cancel(self, now: int, ids: Sequence[str], reply: Any, told: Told) -> None:
         expected = []
@@ -133,10 +155,13 @@ class Model(Transitions):
                 expired += 1
             elif self.queues[run.bucket.queue].deleting:
                 self.end(run, "cancelled", "queue_deleted")
-            else:
+            elif run.attempt:
                 self.enter(run)
                 self.happens("promoted", "queued", run.id)
                 promoted += 1
+            else:
+                self.come(run, self.caching.get(run.id, ""), "promoted")
+                promoted += run.state == "queued"
         must(reply[:3] == [promoted, expired, now], f"promote answered {reply}, not {[promoted, expired, now]}")
         must(reply[5] == (now - due[0][0] if due else 0), f"promote says it was {reply[5]} late")
         must(reply[4] or len(due) < most, "promote leaves due runs and does not say so")

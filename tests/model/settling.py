@@ -48,6 +48,28 @@ class Transitions(State):
             self.happens("queue", "created", name)
         return self.queues[name]
 
+    def arrive(self, run: Run, cache: str) -> str:
+        """A run comes to its backlog for the first time: '' when it enters, else the state in which it ends."""
+        if cache in self.cache:
+            return "completed"
+        for key in run.bucket.keys:
+            policy, here = self.policy(key), len(self.present.get(key, {}))
+            if policy in {"skip", "wait_one"} and here >= (self.key_limit(key) or 0) + (policy == "wait_one"):
+                return "cancelled"
+        for key in run.bucket.keys:
+            present = self.present.setdefault(key, {})
+            if self.policy(key) == "replace":
+                self.replace_oldest(present, self.key_limit(key) or 0)
+            if self.policy(key) != "wait":
+                present[run.id] = next(self.orders)
+        return ""
+
+    def replace_oldest(self, present: dict[str, int], limit: int) -> None:
+        oldest = sorted(present, key=lambda run_id: (present[run_id], run_id))
+        for run_id in oldest[: max(0, len(present) - limit + 1)]:
+            present.pop(run_id, None)
+            self.cancel_one(self.runs[run_id], "replaced")
+
     def enter(self, run: Run) -> None:
         run.state, run.due, run.order = "queued", 0, next(self.orders)
 
@@ -67,6 +89,11 @@ class Transitions(State):
         run.state, run.due, run.deadline, run.number = state, 0, 0, 0
         if state == "crashed" or reason == "retries_spent":
             self.dead.add(run.id)
+        for key in run.bucket.keys:
+            self.present.get(key, {}).pop(run.id, None)
+        cache = self.caching.pop(run.id, None)
+        if cache and state == "completed":
+            self.cache[cache] = run.id
         self.happens("finished", state, run.id)
 
     def come_back(self, run: Run, why: str) -> None:

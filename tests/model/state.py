@@ -102,6 +102,10 @@ class State:
         self.crash_budget = 3
         self.queues: dict[str, Queue] = {"default": Queue("default", 1)}
         self.limits: dict[str, int] = {}
+        self.policies: dict[str, str] = {}  # of limits that say `when_full`
+        self.present: dict[str, dict[str, int]] = {}  # runs that entered and are not over, of such keys, by rank
+        self.caching: dict[str, str] = {}  # runs whose result is to be kept, by cache key
+        self.cache: dict[str, str] = {}
         self.runs: dict[str, Run] = {}
         self.workers: dict[str, Worker] = {}
         self.idempotency: dict[str, str] = {}
@@ -136,6 +140,10 @@ class State:
 
     def key_limit(self, key: str) -> int | None:
         return self.limits.get(key, self.limits.get(key.split(":", maxsplit=1)[0] + ":*"))
+
+    def policy(self, key: str) -> str:
+        """What becomes of one more run of a full key: said where its limit is said."""
+        return self.policies.get(key if key in self.limits else key.split(":", maxsplit=1)[0] + ":*", "wait")
 
     def full_scope(self, bucket: Bucket, *, pauses: bool = True) -> str | None:
         """The first scope that has no room for another run of this bucket."""

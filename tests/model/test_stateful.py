@@ -41,6 +41,7 @@ OUTCOMES = st.sampled_from(
         ("return", ""), ("cancelled", ""), ("crashed", ""), ("lost", ""),
     ]
 )  # fmt: skip
+POLICIES = ["wait", "wait", "wait", "skip", "replace", "wait_one"]
 MAYBE_LIMIT = st.sampled_from(["", "0", "1", "2", "3"])
 
 
@@ -78,12 +79,15 @@ class SideBySide(RuleBasedStateMachine):
         delay=st.sampled_from([0, 0, 0, 50, 600]),
         deadline=st.sampled_from([0, 0, 0, 0, 60, 900]),
         key=st.sampled_from(["", "", "", "one", "two"]),
+        cache=st.sampled_from(["", "", "", "", "a day"]),
         old=PICKS,
         again=AGAIN,
     )
-    def publish(self, buckets, delay: int, deadline: int, key: str, old: Sequence[int], again: bool) -> None:
+    def publish(
+        self, buckets, delay: int, deadline: int, key: str, cache: str, old: Sequence[int], again: bool
+    ) -> None:
         known = {run.id for pick in old[:1] if (run := self._run(pick))}
-        self.pair.publish(buckets, delay=delay, deadline=deadline, key=key, old=sorted(known), again=again)
+        self.pair.publish(buckets, delay=delay, deadline=deadline, key=key, cache=cache, old=sorted(known), again=again)
 
     @rule(
         lane=st.sampled_from(LANES), capacity=st.integers(1, 4), auto=st.booleans(),
@@ -200,9 +204,9 @@ class SideBySide(RuleBasedStateMachine):
     def queue(self, name: str, change: tuple[str, str], mode: str, again: bool) -> None:
         self.pair.queue(mode, name, again=again, **{change[0]: change[1]})
 
-    @rule(key=st.sampled_from(LIMITS), value=MAYBE_LIMIT, again=AGAIN)
-    def key_limit(self, key: str, value: str, again: bool) -> None:
-        self.pair.limit(key, value, again=again)
+    @rule(key=st.sampled_from(LIMITS), value=MAYBE_LIMIT, when_full=st.sampled_from(POLICIES), again=AGAIN)
+    def key_limit(self, key: str, value: str, when_full: str, again: bool) -> None:
+        self.pair.limit(key, value, when_full, again=again)
 
     @rule(name=st.sampled_from(QUEUES), cancel=st.booleans())
     def delete_queue(self, name: str, cancel: bool) -> None:

@@ -2,8 +2,28 @@
 -- include: record queue backlog
 
 -- `extra` is '' or msgpack [at ms, deadline ms, idempotency key, its time to live ms, reply client, parent,
--- parent's claim token, retry of]. With a token the parent must hold that claim and not be asked to end.
+-- parent's claim token, retry of, cache key, its time to live ms]. With a token the parent must hold that claim and
+-- not be asked to end.
 local NOTHING = {}
+
+-- How a run ends as it is published: state, reason, result; nil when it waits.
+local function foregone(bucket, id, cache)
+  if cache ~= '' then
+    -- here: caching
+    local result = cached_result(cache)
+    if result then return 'completed', 'cached', result end
+  end
+  if not read_pool().full then return nil end
+  -- here: entering
+  if not may_enter(bucket, id) then return 'cancelled', 'skipped', '' end
+end
+
+local function end_at_once(id, state, reason, result)
+  -- here: runs
+  event('published', state, id)
+  terminate(read_record(id), nil, state, reason, result)
+end
+
 local function publish(id, name, extra, spec)
   if call('EXISTS', root .. ':r:' .. id) == 1 then return 'exists' end
   local options = extra ~= '' and cmsgpack.unpack(extra) or NOTHING
@@ -20,9 +40,14 @@ local function publish(id, name, extra, spec)
   end
   local bucket = parse_bucket(name)
   ensure_queue(bucket.queue)
+  local cache = options[9] or ''
+  local state, reason, result
+  if at <= now and (cache ~= '' or read_pool().full) then state, reason, result = foregone(bucket, id, cache) end
+  if state then deadline, cache = 0, '' end
   local flags = (deadline > 0 and HAS_EXPIRY or 0) + (client ~= '' and HAS_LISTENERS or 0)
+  if cache ~= '' then flags = flags + CACHES end
   local ms, seq = 0, 0
-  if at <= now then
+  if at <= now and not state then
     ms, seq = string.match(append(bucket, id), '^(%d+)-(%d+)$')
     event('published', 'queued', id)
   end
@@ -35,5 +60,10 @@ local function publish(id, name, extra, spec)
   if key ~= '' then call('SET', root .. ':idem:' .. key, id, 'PX', options[4]) end
   if client ~= '' then call('SADD', root .. ':listeners:' .. id, client) end
   if retry_of ~= '' then call('ZREM', root .. ':dead', retry_of) end
+  if cache ~= '' then
+    -- here: caching
+    note_cache(id, cache, options[10])
+  end
+  if state then end_at_once(id, state, reason, result) end
   return nil
 end

@@ -1,7 +1,7 @@
 -- record: the header of a run's record, the only part of it that scripts read.
 -- `raw` is as it was read: what is written to the header later does not show in it, and need not in a final record.
 -- version(1) flags(1) entry ms(6) entry seq(4) length(2) bucket [terminal: length(4) facts] spec; big endian.
-local HAS_EXPIRY, HAS_LISTENERS, HAS_FACTS, TERMINAL = 1, 2, 4, 8
+local HAS_EXPIRY, HAS_LISTENERS, HAS_FACTS, TERMINAL, CACHES = 1, 2, 4, 8, 16
 local HEADER = '>BBI6I4I2'
 
 local function has(flags, flag)
@@ -13,7 +13,7 @@ local function read_record(id)
   if not raw then return nil end
   local _, flags, ms, seq, size = struct.unpack(HEADER, raw)
   local record = {id = id, raw = raw, flags = flags, ms = ms, seq = seq, bucket = string.sub(raw, 15, 14 + size)}
-  if flags >= TERMINAL then
+  if has(flags, TERMINAL) then
     record.facts = string.sub(raw, 19 + size, 18 + size + struct.unpack('>I4', raw, 15 + size))
   end
   return record

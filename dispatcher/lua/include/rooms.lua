@@ -1,12 +1,13 @@
 -- rooms: how many more runs a scope takes; 0 or less while it is full or paused.
 
--- A key's limit: the exact name, else `kind:*`; none is no limit.
+-- A key's limit: the exact name, else `kind:*`; none is no limit. It may say `when_full` behind a comma.
 local function read_limit(key)
   local limit = limits[key]
   if limit == nil then
     local row = call('HMGET', root .. ':limits', key, string.match(key, '^[^:]*') .. ':*')
-    limit = tonumber(row[1] or row[2] or '') or false
-    limits[key] = limit
+    local said = row[1] or row[2] or ''
+    limit = tonumber(said) or tonumber(string.match(said, '^%d+')) or false
+    limits[key], policies[key] = limit, string.match(said, ',(.*)$')
   end
   return limit
 end

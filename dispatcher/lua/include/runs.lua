@@ -41,6 +41,14 @@ local function terminate(record, facts, state, reason, result)
   call('XADD', root .. ':finished', '*', state, record.id)
   if has(record.flags, HAS_EXPIRY) then call('ZREM', root .. ':due', 'x' .. record.id) end
   if state == 'crashed' or reason == 'retries_spent' then call('ZADD', root .. ':dead', now, record.id) end
+  if read_pool().full then
+    -- here: presence
+    leave_presence(record)
+  end
+  if has(record.flags, CACHES) then
+    -- here: caching
+    cache_result(record.id, state)
+  end
   event('finished', state, record.id)
   if has(record.flags, HAS_LISTENERS) then
     -- here: telling

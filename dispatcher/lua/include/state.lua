@@ -1,5 +1,5 @@
 -- state: what one call remembers, so that nothing is asked of Redis twice. All of it is gone when the call ends.
-local pool, queues, limits, counts = nil, {}, {}, {}
+local pool, queues, limits, policies, counts = nil, {}, {}, {}, {}
 local parsed, workers = {}, {}
 local changes = {depth = {}, later = {}}
 local released, touched_queues, touched_keys = {}, {}, {}

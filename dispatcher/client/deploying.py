@@ -1,0 +1,252 @@
+"""Deployments: written, changed, moved, run. What is wrong is said before anything is written."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, cast
+
+from .. import codec
+from ..deployments import Deployment, Stored, read_deployment
+from ..deployments.instance import Instance, deadline_of, instance_of, keys_of, occurrence_id
+from ..errors import (
+    DeploymentChanged,
+    DeploymentExists,
+    DeploymentMoving,
+    DeploymentNotFound,
+    InvalidInput,
+    ScheduleNotFound,
+)
+from ..models import Published
+from ..schedules import due
+from ..store import Store, WireRun
+from ..store.runs import PUBLISH_AT_ONCE
+from .checking import check_deployment
+from .drafting import RunOptions, draft
+from .placing import limit_of, schedule_rows
+
+if TYPE_CHECKING:
+    import builtins
+    from collections.abc import Iterable, Mapping
+
+    from ..clock import Clock
+    from ..schedules import Schedule
+
+_TRIES = 5
+
+
+def draft_instance(instance: Instance, options: RunOptions, clock: Clock, limit: int) -> WireRun:
+    """A run of a deployment as the publish script takes it; `options` come before the deployment's."""
+    merged = cast("RunOptions", {**instance.options, **options})
+    wire = draft(instance.function, instance.parameters, merged, clock, limit, **instance.facts)
+    bucket = "|".join((wire.bucket, *instance.scopes))
+    extra = codec.amend_extra(wire.extra, cache=instance.cache) if instance.cache else wire.extra
+    return wire._replace(bucket=bucket, extra=extra)
+
+
+def draft_occurrence(stored: Stored, schedule: Schedule, instant_ms: int, clock: Clock, limit: int) -> WireRun:
+    """The run of a schedule at an instant: its id says both, so it is made once."""
+    instance = instance_of(stored, schedule=schedule)
+    at = due(schedule, stored.name, datetime.fromtimestamp(instant_ms / 1000, UTC))
+    options: RunOptions = {
+        "keys": keys_of(stored.document, instance.parameters),
+        "at": at,
+        "expires": deadline_of(stored.document, at),
+        "run_id": occurrence_id(stored.name, schedule.id, instant_ms),
+    }
+    return draft_instance(instance, options, clock, limit)
+
+
+async def finish_move(store: Store, pool: str, name: str, target: str) -> str:
+    """Take a deployment to another pool, whatever was done of it before; the pool where it is then. Repeatable.
+
+    Whoever finds one on its way calls this: its schedules go on there where they stopped here.
+    """
+    target, document, states = await store.deployments.begin_move(pool, name, target)
+    moved = document.model_copy(update={"pool": target})
+    await store.deployments.put(moved, schedule_rows(moved, states=states), limit_of(moved))
+    await store.deployments.note_name(name, target)
+    await store.deployments.delete(pool, name)
+    return target
+
+
+class Deployments:
+    """Deployments of all pools; a name belongs to one."""
+
+    def __init__(self, store: Store, pool: str, clock: Clock, limit: int) -> None:
+        self._all, self._store, self._pool = store, store.deployments, pool
+        self._clock, self._limit = clock, limit
+
+    async def now(self) -> datetime:
+        """The server's time."""
+        return datetime.fromtimestamp((await self._store.agenda(self._pool, 1)).now_ms / 1000, UTC)
+
+    async def put(self, deployment: Deployment, *, expect: int = -1) -> Stored:
+        """Create it or change it; the same again changes nothing. `expect`: 0 it must be new, else this version.
+
+        Raises InvalidInput (nothing was changed), PoolNotFound, DeploymentExists, DeploymentChanged.
+        """
+        await self.check(deployment)
+        name, pool = deployment.name, deployment.pool
+        await self._claim(name, pool)
+        now = (await self._store.agenda(pool, 1)).now_ms
+        try:
+            await self._store.put(deployment, schedule_rows(deployment, now_ms=now), limit_of(deployment), expect)
+        except DeploymentMoving as moving:
+            await finish_move(self._all, pool, name, moving.pool)
+            raise DeploymentExists(name, moving.pool) from None
+        except DeploymentChanged:
+            if expect:
+                raise
+            raise DeploymentExists(name, pool) from None
+        return await self.get(name, pool=pool)
+
+    async def check(self, deployment: Deployment) -> None:
+        """Raise InvalidInput or PoolNotFound, with all that is wrong, and write nothing."""
+        pool = await self._all.pools.get(deployment.pool)
+        check_deployment(deployment, pool)
+
+    async def get(self, name: str, *, pool: str | None = None) -> Stored:
+        """The deployment of that name. Raises DeploymentNotFound."""
+        known = pool or await self._store.pool_of(name)
+        found = await self._store.get(known, name) if known else None
+        if found is None and pool is None:  # the catalogue is a hint
+            found = next((stored for stored in await self.list() if stored.name == name), None)
+            if found:
+                await self._store.note_name(name, found.pool)
+        if found is None:
+            raise DeploymentNotFound(name, pool)
+        return found
+
+    async def list(self, *, pool: str | None = None) -> builtins.list[Stored]:
+        """All deployments of a pool, or of all pools, by name."""
+        pools = [pool] if pool else await self._all.pools.names()
+        found = [stored for each in pools for stored in await self._store.list(each)]
+        return sorted(found, key=lambda stored: (stored.name, stored.pool))
+
+    async def update(self, name: str, *, pool: str | None = None, **changes: Any) -> Stored:
+        """Change fields of its document. Raises DeploymentNotFound, InvalidInput."""
+        if "pool" in changes or "name" in changes:
+            raise InvalidInput("a deployment keeps its name; `move` takes it to another pool")
+
+        def changed(document: Deployment) -> Deployment:
+            return read_deployment({**document.document(), **changes})
+
+        return await self._change(name, pool, changed)
+
+    async def move(self, name: str, target: str) -> Stored:
+        """Take it to another pool, with its schedules where they are. Its runs stay. Raises PoolNotFound."""
+        stored = await self.get(name)
+        if stored.pool != target:
+            await self.check(stored.document.model_copy(update={"pool": target}))
+            await finish_move(self._all, stored.pool, name, target)
+        return await self.get(name)
+
+    async def delete(self, name: str, *, pool: str | None = None) -> None:
+        """Remove it and its schedules; its runs go on. Raises DeploymentNotFound."""
+        stored = await self.get(name, pool=pool)
+        await self._store.delete(stored.pool, name)
+        if await self._store.pool_of(name) == stored.pool:
+            await self._store.note_name(name, None)
+
+    async def pause(self, name: str, *, schedule: str | None = None) -> Stored:
+        """Its schedules rest, or one of them; runs by hand go on. Raises DeploymentNotFound, ScheduleNotFound."""
+        return await self._set_paused(name, schedule, paused=True)
+
+    async def resume(self, name: str, *, schedule: str | None = None) -> Stored:
+        """Its schedules go on with their next instant. Raises DeploymentNotFound, ScheduleNotFound."""
+        return await self._set_paused(name, schedule, paused=False)
+
+    async def run(
+        self,
+        name: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        pool: str | None = None,
+        schedule: str | None = None,
+        **options: Any,
+    ) -> Published:
+        """Publish a run of it. Options are RunOptions and come before the deployment's; `schedule`: as that one would.
+
+        Raises DeploymentNotFound, ScheduleNotFound, InvalidInput.
+        """
+        stored = await self.get(name, pool=pool)
+        of = schedule_of(stored, schedule) if schedule else None
+        instance = instance_of(stored, parameters, options.pop("job_variables", None), of)
+        options["keys"] = (*keys_of(stored.document, instance.parameters), *options.get("keys", ()))
+        wire = draft_instance(instance, _with_deadline(stored, options), self._clock, self._limit)
+        (status,) = await self._all.runs.publish(stored.pool, [wire])
+        if status.startswith("same "):
+            return Published(status[5:], stored.pool, is_new=False)
+        return Published(wire.id, stored.pool, is_new=not status or not options.get("run_id"))
+
+    async def backfill(self, name: str, schedule: str, instants: Iterable[datetime]) -> builtins.list[Published]:
+        """Publish the runs of a schedule at these instants; those that are there already are not repeated."""
+        stored = await self.get(name)
+        of = schedule_of(stored, schedule)
+        times = [round(instant.timestamp() * 1000) for instant in instants]
+        runs = [draft_occurrence(replace_expiry(stored), of, at, self._clock, self._limit) for at in times]
+        found: builtins.list[Published] = []
+        for start in range(0, len(runs), PUBLISH_AT_ONCE):
+            part = runs[start : start + PUBLISH_AT_ONCE]
+            statuses = await self._all.runs.publish(stored.pool, part)
+            found += [Published(run.id, stored.pool, not status) for run, status in zip(part, statuses, strict=True)]
+        return found
+
+    async def _claim(self, name: str, pool: str) -> None:
+        other = await self._store.claim_name(name, pool)
+        if other == pool:
+            return
+        if await self._store.get(other, name):
+            raise DeploymentExists(name, other)
+        await self._store.note_name(name, pool)
+
+    async def _set_paused(self, name: str, schedule: str | None, *, paused: bool) -> Stored:
+        def changed(document: Deployment) -> Deployment:
+            if schedule is None:
+                return document.model_copy(update={"paused": paused})
+            schedule_of(document, schedule)
+            found = (
+                each.model_copy(update={"paused": paused}) if each.id == schedule else each
+                for each in document.schedules
+            )
+            return document.model_copy(update={"schedules": tuple(found)})
+
+        return await self._change(name, None, changed)
+
+    async def _change(self, name: str, pool: str | None, changed: Any) -> Stored:
+        """Read, change, write if nobody else did meanwhile, else again."""
+        for tries in range(_TRIES):
+            stored = await self.get(name, pool=pool)
+            try:
+                return await self.put(changed(stored.document), expect=stored.version)
+            except DeploymentChanged:
+                if tries == _TRIES - 1:
+                    raise
+        raise AssertionError("not reached")
+
+
+def schedule_of(stored: Stored | Deployment, schedule_id: str) -> Schedule:
+    """A schedule of a deployment by its id. Raises ScheduleNotFound."""
+    document = stored.document if isinstance(stored, Stored) else stored
+    for schedule in document.schedules:
+        if schedule.id == schedule_id:
+            return schedule
+    raise ScheduleNotFound(document.name, schedule_id, [schedule.id for schedule in document.schedules])
+
+
+def replace_expiry(stored: Stored) -> Stored:
+    """The same without its expiry: a run that is made good is late by nature."""
+    return replace(stored, document=stored.document.model_copy(update={"expires": None}))
+
+
+def _with_deadline(stored: Stored, options: dict[str, Any]) -> RunOptions:
+    """Its expiry counts from when the run is due."""
+    expires = stored.document.expires
+    if expires is None or options.get("expires") is not None:
+        return cast("RunOptions", options)
+    if isinstance(options.get("at"), datetime):
+        return cast("RunOptions", {**options, "expires": options["at"] + timedelta(seconds=expires)})
+    delay = options.get("delay") or 0
+    seconds = delay.total_seconds() if isinstance(delay, timedelta) else delay
+    return cast("RunOptions", {**options, "expires": seconds + expires})

@@ -1,0 +1,107 @@
+"""Letting the schedules of one pool act: each instant's run is published in the call that takes the schedule on.
+
+A scheduler reads where the schedules are, computes what they do, and says both to the `fire` script: it acts only when
+the schedule still is where it was read. Whoever comes second, or with a plan of an old document, changes nothing.
+"""
+
+from collections.abc import Iterable
+
+from dispatcher.client.deploying import draft_occurrence, finish_move
+from dispatcher.clock import Clock
+from dispatcher.deployments import Stored, name_of
+from dispatcher.errors import InvalidInput, NotFound, SluiceError
+from dispatcher.log import get_logger
+from dispatcher.metrics import SCHEDULE_DELAY, SCHEDULES_FIRED, SCHEDULES_MISSED
+from dispatcher.schedules import Schedule, plan
+from dispatcher.store import Due, Fire, Store, WireRun
+
+RUNS_AT_ONCE = 200
+_log = get_logger("scheduler")
+
+
+class Firing:
+    """What the schedules of all pools do. Deployments are read once a version."""
+
+    def __init__(self, store: Store, clock: Clock, payload_limit: int) -> None:
+        self._store, self._clock, self._limit = store, clock, payload_limit
+        self._known: dict[tuple[str, str], Stored] = {}
+
+    async def fire_due(self, pool: str) -> float | None:
+        """Let act what is due in a pool; seconds until the next is, None when none will be. Raises ServerError."""
+        while True:
+            agenda = await self._store.deployments.agenda(pool)
+            for slug, target in agenda.moving:
+                await self._finish_move(pool, name_of(slug), target)
+            due = [each for each in agenda.schedules if each.next_ms <= agenda.now_ms]
+            if not due:
+                waits = [each.next_ms - agenda.now_ms for each in agenda.schedules[:1]]
+                return waits[0] / 1000 if waits else None
+            await self._fire(pool, due, agenda.now_ms)
+
+    async def _fire(self, pool: str, due: list[Due], now_ms: int) -> None:
+        fires: list[Fire] = []
+        for each in due:
+            fire = await self._fire_of(pool, each, now_ms)
+            if fire:
+                fires.append(fire)
+            if sum(len(fire.runs) for fire in fires) >= RUNS_AT_ONCE:
+                break
+        if not fires:
+            self._known.clear()  # what was read is older than what is there
+            return
+        statuses = await self._store.deployments.fire(pool, fires)
+        for fire, status in zip(fires, statuses, strict=True):
+            self._tell(pool, fire, status, now_ms)
+
+    async def _fire_of(self, pool: str, due: Due, now_ms: int) -> Fire | None:
+        stored = await self._deployment(pool, due)
+        schedule = stored and next((each for each in stored.document.schedules if each.id == due.id), None)
+        if not stored or not schedule:
+            return None
+        firing = plan(schedule, due.next_ms, now_ms)
+        runs, failed = self._runs(stored, schedule, firing.instants)
+        return Fire(due, firing.next_ms, firing.missed + failed, runs)
+
+    def _runs(self, stored: Stored, schedule: Schedule, instants: Iterable[int]) -> tuple[list[WireRun], int]:
+        """The runs of these instants; one that cannot be made is told and counted as missed."""
+        runs: list[WireRun] = []
+        failed = 0
+        for instant in instants:
+            try:
+                runs.append(draft_occurrence(stored, schedule, instant, self._clock, self._limit))
+            except InvalidInput as error:
+                failed += 1
+                _log.error("schedule.failed", deployment=stored.name, schedule=schedule.id, error=str(error))
+        return runs, failed
+
+    async def _deployment(self, pool: str, due: Due) -> Stored | None:
+        stored = self._known.get((pool, due.slug))
+        if stored is None or stored.version != due.version:
+            stored = await self._store.deployments.get(pool, name_of(due.slug))
+            if stored is None or stored.version != due.version:
+                return None
+            self._known[pool, due.slug] = stored
+        return stored
+
+    async def _finish_move(self, pool: str, name: str, target: str) -> None:
+        try:
+            await finish_move(self._store, pool, name, target)
+        except NotFound as error:
+            _log.warning("deployment.stuck_moving", deployment=name, pool=pool, target=target, error=str(error))
+        except SluiceError as error:
+            _log.warning("deployment.moving", deployment=name, pool=pool, target=target, error=str(error))
+        else:
+            _log.info("deployment.moved", deployment=name, pool=pool, target=target)
+
+    def _tell(self, pool: str, fire: Fire, status: str, now_ms: int) -> None:
+        if status == "stale":
+            self._known.pop((pool, fire.due.slug), None)
+        if status not in {"fired", "deleting"}:
+            return
+        if fire.runs and status == "fired":
+            SCHEDULES_FIRED.labels(pool=pool).inc(len(fire.runs))
+            SCHEDULE_DELAY.labels(pool=pool).observe(max(0, now_ms - fire.due.next_ms) / 1000)
+        missed = fire.missed + (len(fire.runs) if status == "deleting" else 0)
+        if missed:
+            SCHEDULES_MISSED.labels(pool=pool).inc(missed)
+            _log.warning("schedule.missed", pool=pool, schedule=fire.due.member, instants=missed)
