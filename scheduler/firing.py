@@ -58,7 +58,8 @@ class Firing:
         schedule = stored and next((each for each in stored.document.schedules if each.id == due.id), None)
         if not stored or not schedule:
             return None
-        firing = plan(schedule, due.next_ms, now_ms)
+        prompt = schedule.model_copy(update={"jitter": 0.0})  # runs are published at once and are due by their jitter
+        firing = plan(prompt, stored.name, due.next_ms, now_ms)
         runs, failed = self._runs(stored, schedule, firing.instants)
         return Fire(due, firing.next_ms, firing.missed + failed, runs)
 

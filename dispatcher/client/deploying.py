@@ -23,7 +23,7 @@ from ..store import Store, WireRun
 from ..store.runs import PUBLISH_AT_ONCE
 from .checking import check_deployment
 from .drafting import RunOptions, draft
-from .placing import limit_of, schedule_rows
+from .placing import first_rows, limit_of, moved_rows
 
 if TYPE_CHECKING:
     import builtins
@@ -64,7 +64,7 @@ async def finish_move(store: Store, pool: str, name: str, target: str) -> str:
     """
     target, document, states = await store.deployments.begin_move(pool, name, target)
     moved = document.model_copy(update={"pool": target})
-    await store.deployments.put(moved, schedule_rows(moved, states=states), limit_of(moved))
+    await store.deployments.put(moved, moved_rows(moved, states), limit_of(moved))
     await store.deployments.note_name(name, target)
     await store.deployments.delete(pool, name)
     return target
@@ -89,9 +89,10 @@ class Deployments:
         await self.check(deployment)
         name, pool = deployment.name, deployment.pool
         await self._claim(name, pool)
-        now = (await self._store.agenda(pool, 1)).now_ms
+        before, now = await self._store.get(pool, name), (await self._store.agenda(pool, 1)).now_ms
+        rows = first_rows(deployment, now, before.schedules if before else ())
         try:
-            await self._store.put(deployment, schedule_rows(deployment, now_ms=now), limit_of(deployment), expect)
+            await self._store.put(deployment, rows, limit_of(deployment), expect)
         except DeploymentMoving as moving:
             await finish_move(self._all, pool, name, moving.pool)
             raise DeploymentExists(name, moving.pool) from None

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from datetime import datetime
 
 from ..deployments import Deployment, ScheduleState
 from ..schedules import Schedule, first
@@ -33,17 +34,24 @@ def overlap_of(schedule: Schedule) -> str:
     return "1" if schedule.when_full == "wait" else f"1,{schedule.when_full}"
 
 
-def schedule_rows(
-    deployment: Deployment, now_ms: int | None = None, states: Sequence[ScheduleState] = ()
-) -> list[ScheduleRow]:
-    """Its schedules from now on, or where `states` say they are."""
-    known = {state.id: state for state in states}
-    rows = []
-    for schedule in deployment.schedules:
-        if now_ms is None:
-            state = known.get(schedule.id)
-            next_ms = round(state.next_at.timestamp() * 1000) if state and state.next_at else None
-        else:
-            next_ms = None if deployment.paused or schedule.paused else first(schedule, now_ms)
-        rows.append(ScheduleRow(schedule.id, timing_of(schedule), next_ms, overlap_of(schedule)))
-    return rows
+def first_rows(deployment: Deployment, now_ms: int, states: Sequence[ScheduleState] = ()) -> list[ScheduleRow]:
+    """Its schedules from now on; what `states` say has been is not repeated."""
+    last = {state.id: _ms(state.last_at) for state in states}
+    return [
+        _row(schedule, None if deployment.paused or schedule.paused else first(schedule, now_ms, last.get(schedule.id)))
+        for schedule in deployment.schedules
+    ]
+
+
+def moved_rows(deployment: Deployment, states: Sequence[ScheduleState]) -> list[ScheduleRow]:
+    """Its schedules where they stopped."""
+    stopped = {state.id: _ms(state.next_at) for state in states}
+    return [_row(schedule, stopped.get(schedule.id)) for schedule in deployment.schedules]
+
+
+def _row(schedule: Schedule, next_ms: int | None) -> ScheduleRow:
+    return ScheduleRow(schedule.id, timing_of(schedule), next_ms, overlap_of(schedule))
+
+
+def _ms(moment: datetime | None) -> int | None:
+    return None if moment is None else round(moment.timestamp() * 1000)
