@@ -18,6 +18,7 @@ from .service import make_worker
 from .worker import WorkerOptions, clean_host, run_worker
 
 app = App(name="worker", help="Workers execute runs of one pool.")
+app.command("workers.cli_install:install", name="install", help="Print a unit for a supervisor of services.")
 
 Repeated = tuple[str, ...]
 _COLUMNS: tuple[Column[WorkerInfo], ...] = (

@@ -29,10 +29,24 @@ def make_type(name: str, app: str | None, app_dir: Path) -> WorkerType:
     known = worker_types()
     if name not in known:
         raise InvalidInput(f"there is no worker type {name!r} here; known: {', '.join(sorted(known)) or 'none'}")
-    found = known[name].load()
+    found = _loaded(known[name])
     if not (isinstance(found, type) and issubclass(found, WorkerType)):
         raise InvalidInput(f"{known[name].value} is no worker type: it must subclass workers.WorkerType")
     return found.for_app(app, str(app_dir))
+
+
+def _loaded(entry: EntryPoint) -> object:
+    """What the entry point names. Raises InvalidInput, with the install command where something is not installed."""
+    try:
+        return entry.load()
+    except ModuleNotFoundError as error:
+        wanted = entry.dist.name if entry.dist else "sluice-dispatcher"
+        if entry.extras:
+            wanted += f"[{','.join(entry.extras)}]"
+        text = f"worker type {entry.name!r} needs {error.name!r}, which is not installed: pip install '{wanted}'"
+        raise InvalidInput(text) from error
+    except (ImportError, AttributeError) as error:
+        raise InvalidInput(f"worker type {entry.name!r} cannot be loaded from {entry.value}: {error}") from error
 
 
 async def open_type(store: Store, pool: str, wanted: str | None, app: str | None, app_dir: Path) -> WorkerType:

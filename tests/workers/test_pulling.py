@@ -1,7 +1,6 @@
 """Pull steps: a run's code is cloned before it starts, from real repositories; no token shows."""
 
 import contextlib
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,9 @@ from dispatcher.clock import SystemClock
 from dispatcher.store import Store
 from tests.support.git import Repository, git, served
 from tests.support.stack import Stack
+from tests.support.tools import wanted
 from tests.support.waiting import wait_until
 from workers import ProcessWorker
-
-pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not here")
 
 CODE = "def where():\n    import pathlib\n    return pathlib.Path(__file__).parent.name, '{}'\n"
 CANARY = "canary-4f1c/secret+token"
@@ -65,6 +63,7 @@ async def runs(stack: Stack, redis_url: str, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Repository:
+    wanted("git")
     repository = Repository(tmp_path / "with blank" / "flows")
     repository.commit({"flow.py": CODE.format("main"), "sub/inner.txt": "inner", "other/big.txt": "big"})
     return repository
