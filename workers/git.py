@@ -39,15 +39,16 @@ def clone_words(step: GitClone, target: str) -> Iterator[tuple[str, ...]]:
         yield (*here, "checkout", "--quiet")
     if step.include_submodules:
         yield (*here, "submodule", "--quiet", "update", "--init", "--recursive", "--depth", "1")
+    yield (*here, "log", "-1", "--no-show-signature", "--format=cloned %H %s")  # for who reads the run's log
 
 
 def git_environment(base: Mapping[str, str], step: GitClone, token: str | None) -> dict[str, str]:
     """The worker's environment, without what would point git elsewhere, and with the token for its origin only."""
     found = {name: value for name, value in base.items() if not name.startswith("GIT_") or name.startswith(_KEPT)}
-    found.setdefault("GIT_SSH_COMMAND", "ssh -oBatchMode=yes")
     settings = {"advice.detachedHead": "false", "gc.auto": "0"}
     found |= {
-        "GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "", "SSH_ASKPASS": "", "LC_ALL": "C.UTF-8",
+        "GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "", "SSH_ASKPASS": "", "SSH_ASKPASS_REQUIRE": "never",
+        "LC_ALL": "C.UTF-8",
         # A repository from elsewhere must not name files of this machine as its submodules.
         "GIT_ALLOW_PROTOCOL": f"file:{_REMOTE}" if step.repository.startswith("file:") else _REMOTE,
     }  # fmt: skip

@@ -40,7 +40,7 @@ class Runs:
     async def said(self, *pull: dict[str, Any], **options: Any) -> list[str]:
         run = await self.publish(*pull, **options)
         await self.client.result(run, 60)
-        return await self.log(run)
+        return [line for line in await self.log(run) if not line.startswith("cloned ")]
 
     async def log(self, run: Published) -> list[str]:
         return [line.text async for line in self.client.logs(run)]
@@ -104,6 +104,15 @@ async def test_a_branch_a_tag_or_a_commit_is_chosen(runs: Runs, repository: Repo
         ({"commit_sha": older, "branch": "feature/x"}, "main"),
     ):
         assert (await runs.result(clone(repository, **more), entrypoint="flow.py:where"))[1] == expected, more
+
+
+async def test_the_log_says_which_commit_was_cloned(runs: Runs, repository: Repository):
+    run = await runs.publish(clone(repository))
+    await runs.client.result(run, 60)
+    assert await runs.log(run) == [f"cloned {git(repository.path, 'rev-parse', 'HEAD')} A commit."]
+    run = await runs.publish(clone(repository), job_variables={"stream_output": False})
+    await runs.client.result(run, 60)
+    assert await runs.log(run) == []
 
 
 async def test_only_some_directories_are_checked_out_when_these_are_named(runs: Runs, repository: Repository):
@@ -248,8 +257,10 @@ async def test_a_token_is_given_to_the_host_of_its_repository_only(runs: Runs, r
 async def test_a_cancelled_run_s_clone_is_killed_with_all_it_started(runs: Runs, repository: Repository):
     with served(repository.path.parent, "a", "b") as server:
         server.hold = True
-        run = await runs.publish(clone(f"{server.url}/flows/.git"))
+        token = {"secretRef": "env:GIT_TOKEN"}
+        run = await runs.publish(clone(f"{server.url}/flows/.git", access_token=token))
         await wait_until(lambda: server.requests, description="git is cloning")
+        assert CANARY not in processes(), "whoever can list processes would see it"
         assert (await runs.client.get(run)).state is RunState.PENDING
         assert server.url in processes()
         await runs.client.cancel(run)
