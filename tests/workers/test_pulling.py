@@ -15,7 +15,7 @@ from tests.support.git import Repository, git, served
 from tests.support.stack import Stack
 from tests.support.tools import wanted
 from tests.support.waiting import wait_until
-from workers import ProcessWorker
+from workers import ProcessWorker, Worker
 
 CODE = "def where():\n    import pathlib\n    return pathlib.Path(__file__).parent.name, '{}'\n"
 CANARY = "canary-4f1c/secret+token"
@@ -24,8 +24,8 @@ CANARY = "canary-4f1c/secret+token"
 class Runs:
     """Publishes runs with pull steps to a worker."""
 
-    def __init__(self, client: Client, url: str, kind: ProcessWorker) -> None:
-        self.client, self.url, self.kind = client, url, kind
+    def __init__(self, client: Client, url: str, kind: ProcessWorker, worker: Worker) -> None:
+        self.client, self.url, self.kind, self.worker = client, url, kind, worker
 
     async def publish(self, *pull: dict[str, Any], **options: Any) -> Published:
         options = {"command": ["true"], **options} if "entrypoint" not in options else options
@@ -56,9 +56,9 @@ async def runs(stack: Stack, redis_url: str, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("GIT_TOKEN", CANARY)
     await stack.client.pools.create("processes", type="process")
     kind = ProcessWorker()
-    await stack.worker(kind, pool="processes", limit=8, cancel_grace=1.0)
+    worker = await stack.worker(kind, pool="processes", limit=8, cancel_grace=1.0)
     async with Client(redis_url, pool="processes") as client:
-        yield Runs(client, redis_url, kind)
+        yield Runs(client, redis_url, kind, worker)
 
 
 @pytest.fixture
@@ -238,6 +238,15 @@ async def test_a_token_that_is_refused_shows_nowhere_and_nobody_is_asked_for_ano
     assert CANARY not in said + "".join(capfd.readouterr())
 
 
+async def test_a_token_in_git_s_own_words_is_hidden(runs: Runs, repository: Repository):
+    with served(repository.path.parent, "oauth2", CANARY) as server:
+        step = clone(f"{server.url}/flows/.git", branch=CANARY, access_token={"secretRef": "env:GIT_TOKEN"})
+        run = await runs.publish(step)
+        with pytest.raises(RunFailed, match=r"Remote branch \*\*\* not found") as failed:
+            await runs.client.result(run, 60)
+        assert CANARY not in str(failed.value) + str(await runs.log(run))
+
+
 async def test_a_token_is_given_to_the_host_of_its_repository_only(runs: Runs, repository: Repository):
     with served(repository.path.parent, "oauth2", CANARY) as good, served(repository.path, "a", "b") as other:
         git(repository.path, "config", "-f", ".gitmodules", "submodule.parts.url", f"{other.url}/inner")
@@ -271,6 +280,28 @@ async def test_a_cancelled_run_s_clone_is_killed_with_all_it_started(runs: Runs,
         await wait_until(is_cancelled, description="it is cancelled", timeout=30)
         assert server.url not in processes()
     assert await runs.result() is None, "the worker goes on"
+
+
+async def test_a_run_that_is_cloned_when_its_worker_stops_goes_on_elsewhere(
+    runs: Runs, stack: Stack, repository: Repository
+):
+    with served(repository.path.parent, "oauth2", CANARY) as server:
+        server.hold = True
+        step = clone(f"{server.url}/flows/.git", access_token={"secretRef": "env:GIT_TOKEN"})
+        run = await runs.publish(step, entrypoint="flow.py:where")
+        await wait_until(lambda: server.requests, description="git is cloning")
+        runs.worker.stop()
+
+        async def is_back() -> bool:
+            return (await runs.client.get(run)).state is RunState.QUEUED
+
+        await wait_until(is_back, description="it went back", timeout=30)
+        assert server.url not in processes()
+        server.hold = False
+        await stack.worker(ProcessWorker(), pool="processes")
+        assert (await runs.client.result(run, 60))[1] == "main"
+        found = await runs.client.get(run)
+        assert (found.attempt, found.crashes) == (1, 0)
 
 
 async def test_a_clone_that_takes_too_long_is_ended(runs: Runs, repository: Repository):
