@@ -142,13 +142,14 @@ class HoldsRuns(Conflict):
     """Deleting was refused because there are runs."""
 
     def __init__(self, what: str, queued: int, scheduled: int, running: int, *others: int) -> None:
-        """`others` are live workers and unread entries of intake, where a pool is meant."""
-        workers, unread = others or (0, 0)
+        """`others` are live workers, unread entries of intake and deployments, where a pool is meant."""
+        workers, unread, deployments = others or (0, 0, 0)
         self.queued, self.scheduled, self.running = queued, scheduled, running
-        self.workers, self.unread = workers, unread
+        self.workers, self.unread, self.deployments = workers, unread, deployments
         held = f"{queued} queued, {scheduled} scheduled and {running} running runs"
         also = f", {workers} live workers" if workers else ""
         also += f", {unread} unread entries of intake (a dispatcher reads them)" if unread else ""
+        also += f", {deployments} deployments (move or delete them)" if deployments else ""
         super().__init__(f"{what} holds {held}{also}: wait until it is empty, or cancel them with `--runs cancel`")
 
 

@@ -3,10 +3,13 @@
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar, overload
+from typing import Any, TypeVar, cast, overload
 
-from pydantic import ConfigDict, ValidationError, validate_call
+from pydantic import ConfigDict, TypeAdapter, ValidationError, validate_call
+from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError, PydanticUserError
 
+from dispatcher import Client
+from dispatcher.deployments import Deployment, Stored, read_deployment
 from dispatcher.errors import InvalidInput
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -54,23 +57,40 @@ class Functions:
         """All names, sorted."""
         return sorted(self._handlers)
 
+    def deployment(self, function: str, name: str | None = None, **fields: Any) -> Deployment:
+        """A deployment of a registered function, with the schema of its parameters; `fields` as in Deployment.
+
+        Its name is the function's unless one is given. Raises InvalidInput.
+        """
+        handler = self._handlers.get(function)
+        if handler is None:
+            raise InvalidInput(f"no function {function!r} is registered: one of {', '.join(self.names()) or 'none'}")
+        schema = parameter_schema(handler.function)
+        return read_deployment({"name": name or function, "function": function, "parameter_schema": schema, **fields})
+
+    async def deploy(self, client: Client, function: str, name: str | None = None, **fields: Any) -> Stored:
+        """Create or change the deployment of a registered function. Raises InvalidInput, PoolNotFound, ServerError."""
+        fields.setdefault("pool", client.pool)
+        return await client.deployments.put(self.deployment(function, name, **fields))
+
     def __iter__(self) -> Iterator[Handler]:
         return iter(self._handlers.values())
 
 
+def parameter_schema(function: Callable[..., Any]) -> dict[str, Any] | None:
+    """The JSON Schema of what a function may be called with; None when its types have none."""
+    try:
+        found = TypeAdapter[Any](cast("Any", _twin(function))).json_schema()
+    except (PydanticUserError, PydanticSchemaGenerationError, PydanticInvalidForJsonSchema):
+        return None
+    return found if found.get("type") == "object" else None
+
+
 def _validator(function: Callable[..., Any]) -> Callable[[dict[str, Any]], Arguments]:
-    """What the function would be called with: a twin with its signature, validated by pydantic, that only collects."""
-    signature = inspect.signature(function)
-    if not signature.parameters:
+    """What the function would be called with, by its parameters."""
+    if not inspect.signature(function).parameters:
         return _nothing
-
-    def collect(*args: Any, **kwargs: Any) -> Arguments:
-        return args, kwargs
-
-    collect.__signature__ = signature  # type: ignore[attr-defined] # inspect and pydantic read it
-    collect.__annotations__ = {key: value for key, value in function.__annotations__.items() if key != "return"}
-    collect.__module__, collect.__qualname__ = function.__module__, function.__qualname__
-    checked = validate_call(config=ConfigDict(arbitrary_types_allowed=True))(collect)
+    checked = _twin(function)
 
     def arguments(parameters: dict[str, Any]) -> Arguments:
         try:
@@ -79,6 +99,19 @@ def _validator(function: Callable[..., Any]) -> Callable[[dict[str, Any]], Argum
             raise InvalidInput(_faults(function, error)) from error
 
     return arguments
+
+
+def _twin(function: Callable[..., Any]) -> Callable[..., Arguments]:
+    """A function with the same signature, validated by pydantic, that only collects."""
+    signature = inspect.signature(function)
+
+    def collect(*args: Any, **kwargs: Any) -> Arguments:
+        return args, kwargs
+
+    collect.__signature__ = signature  # type: ignore[attr-defined] # inspect and pydantic read it
+    collect.__annotations__ = {key: value for key, value in function.__annotations__.items() if key != "return"}
+    collect.__module__, collect.__qualname__ = function.__module__, function.__qualname__
+    return validate_call(config=ConfigDict(arbitrary_types_allowed=True))(collect)
 
 
 def _nothing(parameters: dict[str, Any]) -> Arguments:

@@ -8,6 +8,7 @@ from ..models import Slot, WorkPool
 from .asking import DryRun, Yes, may
 from .connecting import connected
 from .output import TABLE, Column, Output, say, show, show_one
+from .preview import preview
 from .values import duration
 from .values import limit as limit_of
 
@@ -150,6 +151,9 @@ async def delete(
         if may(what, yes=yes, dry_run=dry_run):
             await client.pools.delete(name, cancel=runs == "cancel")
             say(f"deleted work pool {name}")
+
+
+app.command(preview)
 
 
 @app.command

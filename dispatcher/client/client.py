@@ -1,6 +1,7 @@
 """The client: publish runs, follow them, administer pools, queues and limits."""
 
 import asyncio
+import builtins
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
@@ -20,6 +21,7 @@ from .deploying import Deployments
 from .drafting import Publish, RunOptions, draft
 from .following import Follower, Wanted
 from .intake import IntakeAdministration
+from .previewing import Upcoming, preview
 from .waiting import Waiter, result_of
 
 DEFAULT_URL = "redis://127.0.0.1:6379/0"
@@ -171,6 +173,10 @@ class Client:
         except ValueError as error:
             raise InvalidInput(f"{error}: one of {', '.join(RunState)}") from error
         return await self._store.lister.find(pool or self.pool, wanted, queue, limit)
+
+    async def preview(self, hours: float = 1.0, *, pool: str | None = None) -> "builtins.list[Upcoming]":
+        """What is due in a pool for so many hours, soonest first, and what is late. Raises PoolNotFound."""
+        return await preview(self._store, self.deployments, pool or self.pool, hours)
 
     def logs(
         self,

@@ -2,7 +2,8 @@
 --
 -- KEYS     root      the pool
 -- ARGV     now_ms    int   0: the server's clock
--- RETURNS  {'deleted' | 'more' | 'no_pool'} or {'holds', queued, scheduled, running, workers, unread entries of intake}
+-- RETURNS  {'deleted' | 'more' | 'no_pool'} or {'holds', queued, scheduled, running, workers, unread entries of intake,
+--          deployments}
 --
 -- `holds`: nothing changed. Repeatable: while `more`, call again; a pool that is gone answers `no_pool`.
 -- include: clock
@@ -18,8 +19,9 @@ local queued, scheduled, running = total(root .. ':depth'), total(root .. ':late
 local workers = call('ZCARD', root .. ':workers') + call('SCARD', root .. ':lost')
 local publishers, unread = call('SMEMBERS', root .. ':publishers'), call('XLEN', root .. ':publish')
 for _, name in ipairs(publishers) do unread = unread + call('XLEN', root .. ':publish:' .. name) end
-if queued + scheduled + running + workers + unread > 0 then
-  return {'holds', queued, scheduled, running, workers, unread}
+local deployments = call('ZCARD', root .. ':deployments')
+if queued + scheduled + running + workers + unread + deployments > 0 then
+  return {'holds', queued, scheduled, running, workers, unread, deployments}
 end
 
 local entries = call('XRANGE', root .. ':finished', '-', '+', 'COUNT', 256)

@@ -185,7 +185,7 @@ def test_queues_and_limits(sluice: Sluice, capsys: pytest.CaptureFixture[str]) -
     assert sluice("limit", "clear", "tenant:7") == ExitCode.OK
     capsys.readouterr()
     assert sluice("limit", "ls") == ExitCode.OK
-    assert capsys.readouterr().out.split() == ["KEY", "LIMIT", "RUNNING", "tenant:*", "2", "-"]
+    assert capsys.readouterr().out.split() == ["KEY", "LIMIT", "RUNNING", "WHEN", "FULL", "tenant:*", "2", "-", "wait"]
 
 
 def test_publishing_says_all_that_the_client_can(sluice: Sluice, capsys: pytest.CaptureFixture[str]) -> None:

@@ -99,10 +99,10 @@ class History:
         old = r.sample(sorted(model.runs), 1) if model.runs and r.random() < 0.1 else []
         self.pair.publish(
             [self._bucket() for _ in range(r.randint(1, self.shape.batch))],
-            delay=r.choice([0] * 10 + [50, 700]),
+            delay=r.choice([0] * 8 + [50, 700]),
             deadline=r.choice([0] * 12 + [100, 900]),
             key=r.choice(["", "", "", "i1", f"i{model.admissions}"]),
-            cache=r.choice(["", "", "", "", "", "c1", f"c{model.admissions // 8}"]),
+            cache=r.choice(["", "", "", "c1", f"c{model.admissions // 8}"]),
             old=old,
             again=self._again(),
         )

@@ -11,7 +11,7 @@ from .mutants import MUTANTS, Mutant
 from .state import Violation
 
 SHAPES = (SMALL, PARKED, CARE, CHURN)
-SEEDS = 60
+SEEDS = 160
 STEPS = 150
 
 

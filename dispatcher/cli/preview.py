@@ -1,0 +1,32 @@
+"""`sluice pool preview`: what will start, and when."""
+
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from .connecting import connected
+from .output import TABLE, Column, Output, show
+
+if TYPE_CHECKING:
+    from ..client.previewing import Upcoming
+
+_COLUMNS: tuple[Column["Upcoming"], ...] = (
+    Column("DUE", lambda row: row.due),
+    Column("AT", lambda row: row.due.isoformat(timespec="seconds")),
+    Column("LATE", lambda row: "late" if row.late else None),
+    Column("DEPLOYMENT", lambda row: row.deployment),
+    Column("SCHEDULE", lambda row: row.schedule),
+    Column("QUEUE", lambda row: row.queue),
+    Column("RUN", lambda row: row.run),
+)
+
+
+async def preview(
+    name: str | None = None, /, *,
+    hours: Annotated[float, Parameter(help="How far to look ahead.")] = 1.0,
+    output: Output = TABLE,
+) -> None:  # fmt: skip
+    """Show what will start in a pool and when: runs that wait, and instants of schedules; late ones are marked."""
+    async with connected(name) as client:
+        rows = await client.preview(hours)
+    show(rows, _COLUMNS, output, lambda row: row.run or f"{row.deployment}/{row.schedule}")
