@@ -21,6 +21,7 @@ _UNITS = {
     "SECONDLY": timedelta(seconds=1),
 }
 _DAY = timedelta(days=1)
+_HOUR = timedelta(hours=1)
 MOST_LOOKS = 100_000  # from one instant to the next; a rule that needs more never hits its own BY parts
 
 
@@ -42,12 +43,21 @@ def daily_walls(rule: Rule, begin: datetime, near: datetime) -> Iterator[datetim
 
 def elapsed_instants(rule: Rule, begin: datetime, zone: ZoneInfo, after: datetime) -> Iterator[datetime]:
     """Instants (UTC) of a rule shorter than a day, from before `after` on or earlier, ascending."""
+    origin = grid = instant_of(zone, begin)
+    hours = 1
+    if rule.freq == "HOURLY" and "BYMINUTE" in rule.by:  # each minute of such an hour is asked, shifted or not
+        rule, hours = rule._replace(freq="MINUTELY", interval=1), rule.interval
+        grid -= timedelta(minutes=begin.minute)
     step = _UNITS[rule.freq] * rule.interval
-    origin = instant_of(zone, begin)
-    point = origin if rule.at_most else origin + max((after - origin) // step - 1, 0) * step
+    point = grid if rule.at_most else grid + max((after - grid) // step - 1, 0) * step
     looks = 0
     limit = point + timedelta(days=GAP_YEARS * 366)
     while looks < MOST_LOOKS and point < limit:
+        passed = (point - grid) // _HOUR % hours
+        if passed:
+            looks += 1
+            point = grid + ((point - grid) // _HOUR - passed + hours) * _HOUR
+            continue
         wall = wall_of(zone, point)
         skip = _skip(rule, wall)
         if skip:
@@ -56,7 +66,7 @@ def elapsed_instants(rule: Rule, begin: datetime, zone: ZoneInfo, after: datetim
             steady = ahead - point == wall_of(zone, ahead) - wall
             point = ahead if steady or skip >= _DAY else point + -(-_to_minute(wall) // step) * step
             continue
-        for instant in sorted(_within(rule, wall, point, zone)):
+        for instant in _within(rule, wall, point):
             if instant >= origin:
                 looks, limit = 0, instant + timedelta(days=GAP_YEARS * 366)
                 yield instant
@@ -72,10 +82,10 @@ def _skip(rule: Rule, wall: datetime) -> timedelta | None:
     if wall.date() not in _days(rule, wall.year):
         midnight = wall.replace(hour=0, minute=0, second=0, microsecond=0)
         far = (midnight + _DAY * _empty_days(rule, wall.date())) - wall
-        return far - _DAY if far > 2 * _DAY and wall.hour > 2 else min(far, timedelta(hours=1))
+        return far - _DAY if far > 2 * _DAY and wall.hour > 2 else min(far, _HOUR)
     if "BYHOUR" in by and wall.hour not in by["BYHOUR"]:
         return timedelta(minutes=30 - wall.minute % 30, seconds=-wall.second)
-    if rule.freq != "HOURLY" and "BYMINUTE" in by and wall.minute not in by["BYMINUTE"]:
+    if "BYMINUTE" in by and wall.minute not in by["BYMINUTE"]:
         return _to_minute(wall)
     if rule.freq == "SECONDLY" and "BYSECOND" in by and wall.second not in by["BYSECOND"]:
         return timedelta(seconds=1)
@@ -96,14 +106,10 @@ def _empty_days(rule: Rule, day: date) -> int:
     return 366
 
 
-def _within(rule: Rule, wall: datetime, point: datetime, zone: ZoneInfo) -> Iterator[datetime]:
-    """Instants of the hour, minute or second that a point of the rule is in, on this side of a shift."""
-    minutes = rule.by.get("BYMINUTE", (wall.minute,)) if rule.freq == "HOURLY" else (wall.minute,)
+def _within(rule: Rule, wall: datetime, point: datetime) -> list[datetime]:
+    """The instant of a point of the rule, or those of its minute that the rule names by their seconds."""
     seconds = rule.by.get("BYSECOND", (wall.second,)) if rule.freq != "SECONDLY" else (wall.second,)
-    for minute, second in product(minutes, seconds):
-        apart = timedelta(minutes=minute - wall.minute, seconds=second - wall.second)
-        if wall_of(zone, point + apart) == wall + apart:
-            yield point + apart
+    return [point + timedelta(seconds=second - wall.second) for second in seconds]
 
 
 def _times(rule: Rule, begin: datetime) -> list[tuple[int, int, int]]:
