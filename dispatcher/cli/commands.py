@@ -24,6 +24,7 @@ OURS = (
     Command("pool", "dispatcher.cli.pool:app", "Create and change work pools, see who holds their slots."),
     Command("queue", "dispatcher.cli.queue:app", "Create and change work queues."),
     Command("deployment", "dispatcher.cli.deployment:app", "Create, change, move and run deployments."),
+    Command("deploy", "dispatcher.cli.deploy:deploy", "Apply a sluice.yaml or prefect.yaml, planned and shown first."),
     Command("schedule", "dispatcher.cli.schedule:app", "See, pause, preview and backfill schedules."),
     Command("limit", "dispatcher.cli.limit:app", "Limit how many runs of a concurrency key run at once."),
     Command("profile", "dispatcher.cli.profile:app", "Keep settings under a name, and choose between them."),

@@ -7,6 +7,7 @@ from cyclopts import App, Parameter
 from .asking import DryRun, Yes, may
 from .connecting import PoolOption, connected
 from .describing import Description, Repeated
+from .export import export
 from .failures import ExitCode
 from .output import TABLE, Column, Output, say, show, show_one
 from .values import instant, job_variables, moment, optional_duration, parameters
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from ..deployments import Deployment, Stored
 
 app = App(name="deployment", help="Deployments: create, change, move, run and remove them.")
+app.command(export)
 
 _NONE = Description()
 

@@ -133,8 +133,11 @@ def _table(rows: Sequence[Row], columns: Sequence[Column[Row]]) -> str:
 
 def _paint(text: str, width: int = 0) -> str:
     """Pad it, and colour a state's name where a terminal shows it."""
-    colour = _COLOURS.get(text)
-    padded = text.ljust(width)
+    return in_colour(text.ljust(width), _COLOURS.get(text))
+
+
+def in_colour(text: str, colour: str | None) -> str:
+    """The text in a colour (an SGR number) where a terminal shows it."""
     if colour is None or not sys.stdout.isatty() or os.environ.get("NO_COLOR"):  # noqa: TID251 - everyone's variable
-        return padded
-    return f"\x1b[{colour}m{padded}\x1b[0m"
+        return text
+    return f"\x1b[{colour}m{text}\x1b[0m"

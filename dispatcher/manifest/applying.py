@@ -1,0 +1,94 @@
+"""Doing what a plan says: checked as a whole by the server's side first, then written, deletions last."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
+
+from ..client import Client
+from ..errors import DeploymentNotFound, InvalidInput, SluiceError
+from .places import Finding, ManifestFaults
+from .planning import Change, Plan
+from .state import State
+
+if TYPE_CHECKING:
+    from ..deployments import Deployment
+    from .document import LimitEntry, PoolEntry, QueueEntry
+
+Done = Callable[[Change], None]
+
+
+async def check_plan(client: Client, plan: Plan, state: State) -> None:
+    """Raise ManifestFaults with all that the pools that are there would refuse. Writes nothing."""
+    found: list[Finding] = []
+    for declared in plan.checked:
+        if declared.document.pool not in state.pools:
+            continue
+        try:
+            await client.deployments.check(declared.document)
+        except InvalidInput as error:
+            found.append(declared.finding((), str(error)))
+    if found:
+        raise ManifestFaults(found)
+
+
+async def apply(client: Client, plan: Plan, done: Done | None = None) -> None:
+    """Write what is pending, in order. Each step can be done again: after an error, plan and apply once more.
+
+    Raises Conflict where somebody changed a deployment since the plan was made.
+    """
+    for number, change in enumerate(plan.pending):
+        try:
+            await _STEPS[change.kind](client, change)
+        except SluiceError as error:
+            if number:
+                error.add_note(f"{number} changes were made before; `sluice deploy` again goes on from there")
+            raise
+        if done:
+            done(change)
+
+
+async def _pool(client: Client, change: Change) -> None:
+    entry = cast("PoolEntry", change.wanted)
+    fields: dict[str, Any] = {
+        "limit": entry.limit,
+        "description": entry.description,
+        "paused": entry.paused,
+        "retention_ms": round(1000 * entry.retention),
+        "retention_count": entry.retention_count,
+        "crashes": entry.crashes,
+    }
+    if change.action == "create":
+        await client.pools.create(change.name, type=entry.type or "function", **fields)
+    else:
+        await client.pools.update(change.name, **fields)
+
+
+async def _queue(client: Client, change: Change) -> None:
+    entry = cast("QueueEntry", change.wanted)
+    fields = entry.model_dump(exclude={"priority"} if entry.priority is None else set())
+    if change.action == "create" and change.name != "default":  # that one comes with its pool
+        await client.queues.create(change.name, pool=change.pool, **fields)
+    else:
+        await client.queues.update(change.name, pool=change.pool, **fields)
+
+
+async def _limit(client: Client, change: Change) -> None:
+    entry = cast("LimitEntry", change.wanted)
+    await client.limits.set(change.name, entry.limit, when_full=entry.when_full, pool=change.pool)
+
+
+async def _deployment(client: Client, change: Change) -> None:
+    if change.action == "delete":
+        try:
+            await client.deployments.delete(change.name, pool=change.pool)
+        except DeploymentNotFound:
+            return  # somebody else deleted it
+        return
+    document = cast("Deployment", change.wanted)
+    if change.moved:
+        moved = await client.deployments.move(change.name, change.pool)
+        await client.deployments.put(document, expect=moved.version)
+    else:
+        await client.deployments.put(document, expect=change.version)
+
+
+_STEPS = {"pool": _pool, "queue": _queue, "limit": _limit, "deployment": _deployment}
