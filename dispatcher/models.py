@@ -29,7 +29,7 @@ class RunState(StrEnum):
 TERMINAL = frozenset({RunState.COMPLETED, RunState.FAILED, RunState.CRASHED, RunState.CANCELLED, RunState.EXPIRED})
 
 TRANSITIONS: dict[RunState, frozenset[RunState]] = {
-    RunState.SCHEDULED: frozenset({RunState.QUEUED, RunState.CANCELLED, RunState.EXPIRED}),
+    RunState.SCHEDULED: frozenset({RunState.QUEUED, RunState.COMPLETED, RunState.CANCELLED, RunState.EXPIRED}),
     RunState.QUEUED: frozenset({RunState.PENDING, RunState.RUNNING, RunState.CANCELLED, RunState.EXPIRED}),
     RunState.PENDING: frozenset(
         {RunState.RUNNING, RunState.QUEUED, RunState.SCHEDULED, RunState.CANCELLING, *TERMINAL} - {RunState.EXPIRED}

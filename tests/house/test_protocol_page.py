@@ -131,10 +131,16 @@ def test_the_record_has_this_layout():
     table = rows("## Records", own=True)
     assert [table[offset][0] for offset in ("0", "1", "2", "8", "12", "14")] == ["1", "1", "6", "4", "2", "n"]
     flags = re.search(
-        r"HAS_EXPIRY, HAS_LISTENERS, HAS_FACTS, TERMINAL = (\d), (\d), (\d), (\d)", LUA["include/record.lua"]
+        r"HAS_EXPIRY, HAS_LISTENERS, HAS_FACTS, TERMINAL, CACHES = (\d), (\d), (\d), (\d), (\d+)",
+        LUA["include/record.lua"],
     )
     assert flags
-    assert "flags: {} has a deadline, {} has listeners, {} has facts, {} terminal".format(*flags.groups()) in PAGE
+    assert (
+        "flags: {} has a deadline, {} has listeners, {} has facts, {} terminal, {} has a cache key".format(
+            *flags.groups()
+        )
+        in PAGE
+    )
 
 
 def test_facts_have_this_order():

@@ -239,7 +239,7 @@ class History:
 
     def limit(self) -> None:
         r = self.random
-        when_full = r.choice(["wait", "wait", "skip", "replace", "wait_one"])
+        when_full = r.choice(["wait"] * 5 + ["skip", "replace", "wait_one"])
         self.pair.limit(r.choice(LIMITS), r.choice(self.shape.limits), when_full, again=self._again())
 
     def delete_queue(self) -> None:
