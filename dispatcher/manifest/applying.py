@@ -40,7 +40,8 @@ async def apply(client: Client, plan: Plan, done: Done | None = None) -> None:
             await _STEPS[change.kind](client, change)
         except SluiceError as error:
             if number:
-                error.add_note(f"{number} changes were made before; `sluice deploy` again goes on from there")
+                made = "1 change was" if number == 1 else f"{number} changes were"
+                error.add_note(f"{made} made before it; `sluice deploy` again goes on from there")
             raise
         if done:
             done(change)

@@ -148,10 +148,10 @@ class _Deployment:
         grace = {"grace_period_seconds": "is not supported: a run holds its slot as long as its worker's lease"}
         said = self._reading.said(given, path, frozenset(("limit", "collision_strategy")), grace)
         strategy = said.pop("collision_strategy", "ENQUEUE")
-        if strategy not in _STRATEGIES:
+        if not isinstance(strategy, str) or strategy not in _STRATEGIES:
             self._reading.fault((*path, "collision_strategy"), f"{strategy!r} is none of {', '.join(_STRATEGIES)}")
         found = {name: typed(value) for name, value in said.items()}
-        self._document["concurrency"] = found | {"when_full": _STRATEGIES.get(strategy, "wait")}
+        self._document["concurrency"] = found | {"when_full": _STRATEGIES.get(str(strategy), "wait")}
 
     def _paused(self) -> None:
         active = typed(self._said.get("is_schedule_active"))

@@ -222,3 +222,15 @@ async def test_a_deployment_that_somebody_changed_since_the_plan_is_not_overwrit
         await apply(client, wanted)
     document = (await client.deployments.get("load")).document
     assert (document.description, document.parameters["day"]) == ("by hand", "today")
+
+
+async def test_after_an_error_on_the_way_the_next_time_goes_on_from_there(client: Client):
+    await applied(client)
+    changed = FILE.replace("day: today", "day: friday").replace("function: mail", "function: mail\n    timeout: 5")
+    wanted = plan(read_manifest(changed, "sluice.yaml", {}), await read_state(client))
+    await client.deployments.update("mail", description="by hand")
+    with pytest.raises(DeploymentChanged) as refused:
+        await apply(client, wanted)
+    assert refused.value.__notes__ == ["1 change was made before it; `sluice deploy` again goes on from there"]
+    assert (await client.deployments.get("load")).document.parameters["day"] == "friday"
+    assert told(await applied(client, changed)) == ["update deployment mail"]
