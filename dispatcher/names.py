@@ -11,6 +11,8 @@ from .errors import InvalidInput
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,62}(?:=[A-Za-z0-9._/-]{1,63})?\Z")
 KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}:[^\x00-\x20|\x7f-\x9f\ud800-\udfff]+\Z")
+AHEAD = "~ahead"
+"""A label that no run and no worker says: of runs that are prepared before they are due, and workers that do so."""
 KEYS_AT_MOST = 4
 KEY_BYTES = 200
 LABELS_AT_MOST = 16
@@ -98,16 +100,18 @@ def bucket_name(queue: str, labels: tuple[str, ...] = (), keys: tuple[str, ...] 
 
 
 def split_bucket(bucket: str) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
-    """Queue, labels and keys of a bucket's name."""
+    """Queue, labels and keys of a bucket's name, without the mark of those that are prepared ahead."""
     queue, labels, *keys = bucket.split("|")
-    return queue, tuple(labels.split(",")) if labels else (), tuple(keys)
+    return queue, tuple(label for label in labels.split(",") if label and label != AHEAD), tuple(keys)
 
 
 def lane_name(
-    queues: Iterable[str] = (), prefixes: Iterable[str] = (), labels: Iterable[str] = (), *, only_labelled: bool = False
-) -> str:
-    """The filter of a worker, in one canonical word: equal filters share a lane."""
+    queues: Iterable[str] = (), prefixes: Iterable[str] = (), labels: Iterable[str] = (), *,
+    only_labelled: bool = False, ahead: bool = False,
+) -> str:  # fmt: skip
+    """The filter of a worker, in one canonical word: equal filters share a lane. `ahead`: it prepares runs early."""
     names = [check_name("queue", queue) for queue in queues]
     starts = [check_name("queue prefix", prefix.removesuffix("*")) + "*" for prefix in prefixes]
     filters = ",".join(sorted({*names, *starts}))
-    return f"{filters}|{','.join(check_labels(labels))}|{'only' if only_labelled else ''}"
+    own = (*check_labels(labels), *((AHEAD,) if ahead else ()))
+    return f"{filters}|{','.join(own)}|{'only' if only_labelled else ''}"

@@ -13,7 +13,7 @@ from dispatcher.errors import InvalidInput, NotFound, SluiceError
 from dispatcher.log import get_logger
 from dispatcher.metrics import SCHEDULE_DELAY, SCHEDULES_FIRED, SCHEDULES_MISSED
 from dispatcher.schedules import Schedule, plan
-from dispatcher.store import Due, Fire, Store, WireRun
+from dispatcher.store import Agenda, Due, Fire, Store, WireRun
 
 RUNS_AT_ONCE = 200
 _log = get_logger("scheduler")
@@ -32,16 +32,17 @@ class Firing:
             agenda = await self._store.deployments.agenda(pool)
             for slug, target in agenda.moving:
                 await self._finish_move(pool, name_of(slug), target)
-            due = [each for each in agenda.schedules if each.next_ms <= agenda.now_ms]
+            until = agenda.now_ms + agenda.ahead_ms
+            due = [each for each in agenda.schedules if each.next_ms <= until]
             if not due:
-                waits = [each.next_ms - agenda.now_ms for each in agenda.schedules[:1]]
+                waits = [each.next_ms - until for each in agenda.schedules[:1]]
                 return waits[0] / 1000 if waits else None
-            await self._fire(pool, due, agenda.now_ms)
+            await self._fire(pool, due, agenda)
 
-    async def _fire(self, pool: str, due: list[Due], now_ms: int) -> None:
+    async def _fire(self, pool: str, due: list[Due], agenda: Agenda) -> None:
         fires: list[Fire] = []
         for each in due:
-            fire = await self._fire_of(pool, each, now_ms)
+            fire = await self._fire_of(pool, each, agenda)
             if fire:
                 fires.append(fire)
             if sum(len(fire.runs) for fire in fires) >= RUNS_AT_ONCE:
@@ -51,15 +52,15 @@ class Firing:
             return
         statuses = await self._store.deployments.fire(pool, fires)
         for fire, status in zip(fires, statuses, strict=True):
-            self._tell(pool, fire, status, now_ms)
+            self._tell(pool, fire, status, agenda.now_ms)
 
-    async def _fire_of(self, pool: str, due: Due, now_ms: int) -> Fire | None:
+    async def _fire_of(self, pool: str, due: Due, agenda: Agenda) -> Fire | None:
         stored = await self._deployment(pool, due)
         schedule = stored and next((each for each in stored.document.schedules if each.id == due.id), None)
         if not stored or not schedule:
             return None
         prompt = schedule.model_copy(update={"jitter": 0.0})  # runs are published at once and are due by their jitter
-        firing = plan(prompt, stored.name, due.next_ms, now_ms)
+        firing = plan(prompt, stored.name, due.next_ms, agenda.now_ms, agenda.ahead_ms)
         runs, failed = self._runs(stored, schedule, firing.instants)
         return Fire(due, firing.next_ms, firing.missed + failed, runs)
 

@@ -3,7 +3,8 @@
 -- KEYS     root      the pool
 -- ARGV     now_ms    int   0: the server's clock
 --          most      int   schedules told
--- RETURNS  {now, {slug, target, ...}, {schedule, next instant ms, version of its deployment, ...}}
+-- RETURNS  {now, ms before their time that runs may be published, {slug, target, ...},
+--          {schedule, next instant ms, version of its deployment, ...}}
 --
 -- Reads only.
 -- include: clock
@@ -20,4 +21,4 @@ for i = 1, #found, 2 do
   rows[#rows + 1] = found[i + 1]
   rows[#rows + 1] = call('HGET', root .. ':deployment:' .. slug, 'version') or ''
 end
-return {now, moving, rows}
+return {now, tonumber(call('HGET', root, 'ahead') or '') or 0, moving, rows}

@@ -8,7 +8,8 @@
 --          another scheduler was first, or it was changed), 'early', or 'deleting' (its queue is: it goes on without)
 -- FLAGS    deny-oom
 --
--- Exactly once an instant: the schedule must be where the caller thought. Any number of schedulers; never early.
+-- Exactly once an instant: the schedule must be where the caller thought. Any number of schedulers; never earlier than
+-- a worker may prepare its run.
 -- include: state clock events bucket config publishing settle
 local HEAD, RUN = 6, 4
 if not read_pool().type then return {'no_pool'} end
@@ -33,7 +34,7 @@ local function fire(at)
   local slug = string.match(member, '^[^/]*')
   if call('HGET', root .. ':deployment:' .. slug, 'version') ~= version then return 'stale' end
   if tonumber(call('ZSCORE', root .. ':schedules', member) or '') ~= tonumber(instant) then return 'stale' end
-  if tonumber(instant) > now then return 'early' end
+  if tonumber(instant) - (read_pool().ahead or 0) > now then return 'early' end
   local status = 'fired'
   for i = at + HEAD, at + HEAD + (runs - 1) * RUN, RUN do
     if read_queue(parse_bucket(rest[i + 1]).queue).deleting then

@@ -8,13 +8,14 @@
 --          lease_ms  int   how long it is believed without a word
 --          type      str   worker type; must be the pool's
 --          auto      int   1: admitted is running (functions); 0: pending until `start`
+--          ahead     int   ms before they are due that it prepares runs; 0: not before
 --          info      str   msgpack for people
 -- REST     names of queues it asks for; made when missing
 -- RETURNS  {'ok', now}, {'gone', now} (a worker of this id was lost: take another), {'no_pool'},
 --          {'type', the pool's type} or {'lanes', most}
 --
 -- Repeatable: joining again changes nothing.
--- include: state clock events bucket config queue workers
+-- include: state clock events bucket config queue workers ahead
 local LANES = 64
 local settings = read_pool()
 if not settings.type then return {'no_pool'} end
@@ -31,6 +32,10 @@ call('SADD', root .. ':lane:' .. lane, name)
 call('HSET', root .. ':worker:' .. name, 'lane', lane, 'capacity', capacity, 'lease', lease_ms, 'auto', auto,
   'state', 'online', 'number', 0, 'info', info, 'joined', now)
 call('ZADD', root .. ':workers', now + lease_ms, name)
+if ahead > 0 then
+  call('ZADD', root .. ':ahead', ahead, name)
+  write_ahead()
+end
 local longest = tonumber(call('HGET', root .. ':watch', 'lease') or '') or 0
 if lease_ms > longest then call('HSET', root .. ':watch', 'lease', lease_ms) end
 event('worker', 'joined', name)

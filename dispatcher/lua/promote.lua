@@ -42,6 +42,35 @@ local function promote(record)
   promoted = promoted + 1
 end
 
+-- A worker may prepare it from now on: it waits among those that are early. When nobody does, it waits for its time.
+local function prefetch(record)
+  call('ZREM', root .. ':due', 'p' .. record.id)
+  local at = call('ZSCORE', root .. ':due', 'r' .. record.id)
+  if not at or tonumber(at) <= now or has(record.flags, HAS_FACTS) or not read_pool().ahead then return end
+  if read_queue(parse_bucket(record.bucket).queue).deleting then return end
+  -- here: early
+  unschedule(record)
+  call('ZADD', root .. ':due', at, 'a' .. record.id)
+  write_bucket(record, early_name(record.bucket))
+  enter(record)
+  event('promoted', 'early', record.id)
+end
+
+-- The time of a run that was early: where it waits, it waits among those that are due from now on.
+local function become_due(record)
+  call('ZREM', root .. ':due', 'a' .. record.id)
+  -- here: early
+  if not is_early(record.bucket) then return end
+  local facts = read_facts(record.id)
+  local waits = record.ms > 0 and (not facts or facts.worker == '')
+  if waits then remove(parse_bucket(record.bucket), record) end
+  write_bucket(record, due_name(record.bucket))
+  if not waits then return end
+  enter(record)
+  event('promoted', 'queued', record.id)
+  promoted = promoted + 1
+end
+
 local function expire(record)
   call('ZREM', root .. ':due', 'x' .. record.id)
   if not remove_waiting(record) then return end
@@ -49,16 +78,15 @@ local function expire(record)
   gone = gone + 1
 end
 
+local ACTS = {r = promote, x = expire, p = prefetch, a = become_due}
 local due = call('ZRANGEBYSCORE', root .. ':due', '-inf', now, 'WITHSCORES', 'LIMIT', 0, most)
 if #due > 0 then lateness = now - tonumber(due[2]) end
 for i = 1, #due, 2 do
   local record = read_record(string.sub(due[i], 2))
   if not record or record.facts then -- over: by one that came before it in this call, too
     call('ZREM', root .. ':due', due[i])
-  elseif string.sub(due[i], 1, 1) == 'r' then
-    promote(record)
   else
-    expire(record)
+    ACTS[string.sub(due[i], 1, 1)](record)
   end
 end
 local more = settle(nil)

@@ -38,10 +38,13 @@ class Firing(NamedTuple):
     uncounted: bool = False
 
 
-def plan(schedule: Schedule, deployment: str, next_ms: int, now_ms: int) -> Firing:
-    """What fires of the nominal instants from `next_ms` on that are due by `now_ms`; at most 100 a call."""
+def plan(schedule: Schedule, deployment: str, next_ms: int, now_ms: int, ahead_ms: int = 0) -> Firing:
+    """What fires of the nominal instants from `next_ms` on that are due by `now_ms`; at most 100 a call.
+
+    Those of the next `ahead_ms` fire too: their runs are prepared before they are due.
+    """
     on_time_ms = max(next_ms, now_ms - _late_ms(schedule))
-    on_time, then_ms = _ready(schedule, deployment, on_time_ms, now_ms)
+    on_time, then_ms = _ready(schedule, deployment, on_time_ms, now_ms + ahead_ms)
     dropped, uncounted, fires = 0, False, on_time
     if next_ms < on_time_ms:
         missed, uncounted = _count(schedule, next_ms, on_time_ms)

@@ -49,9 +49,13 @@ class Due(NamedTuple):
 
 
 class Agenda(NamedTuple):
-    """The server's time, the first schedules, and deployments on their way (slug, pool)."""
+    """The server's time, the first schedules, and deployments on their way (slug, pool).
+
+    A schedule may act `ahead_ms` before its instant: workers prepare its run.
+    """
 
     now_ms: int
+    ahead_ms: int
     schedules: list[Due]
     moving: list[tuple[str, str]]
 
@@ -134,7 +138,7 @@ class DeploymentStore:
 
     async def agenda(self, pool: str, most: int = AT_ONCE) -> Agenda:
         """What the schedulers have to do."""
-        now, moving, rows = await self._link.call("agenda", pool, self._link.now_ms, most)
+        now, ahead, moving, rows = await self._link.call("agenda", pool, self._link.now_ms, most)
         texts = [value.decode() for value in rows]
         found = [
             Due(member, int(float(next_ms)), int(version))
@@ -142,7 +146,7 @@ class DeploymentStore:
             if version
         ]
         slugs = [value.decode() for value in moving]
-        return Agenda(now, found, list(zip(slugs[::2], slugs[1::2], strict=True)))
+        return Agenda(now, ahead, found, list(zip(slugs[::2], slugs[1::2], strict=True)))
 
     async def fire(self, pool: str, fires: Sequence[Fire]) -> builtins.list[str]:
         """Publish and go on: 'fired', 'stale', 'early' or 'deleting' for each. Exactly once an instant. Repeatable."""

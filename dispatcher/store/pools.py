@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from redis.exceptions import RedisError
 
@@ -40,6 +40,14 @@ def _check_fields(what: str, known: frozenset[str], fields: dict[str, Any]) -> N
     description = fields.get("description", "")
     if not isinstance(description, str) or len(description) > 1000 or not description.isprintable():
         raise InvalidInput(f"{str(description)[:100]!r} is no description: one line of text, 1,000 characters at most")
+
+
+class StoredTemplate(NamedTuple):
+    """A pool's base job template as JSON text, '' when it has none; the version grows with each change."""
+
+    worker_type: str
+    version: int
+    text: str
 
 
 _POOL_FIELDS = frozenset({"limit", "paused", "description", "retention_ms", "retention_count", "crashes"})
@@ -98,6 +106,25 @@ class PoolStore(Settings):
         if reply[0] == b"ok":
             await self._settle(name, more=bool(reply[1]))
         return reply
+
+    async def template(self, name: str) -> StoredTemplate:
+        """Its base job template. Raises PoolNotFound."""
+        (row,) = await self._read(("HMGET", root_of(name), "type", "template_version", "template"))
+        if row[0] is None:
+            raise PoolNotFound(name)
+        return StoredTemplate(_text(row[0]), _number(row[1]) or 0, _text(row[2]))
+
+    async def template_version(self, name: str) -> int:
+        """The version of its template: 0 before the first one, and when there is no such pool."""
+        (found,) = await self._read(("HGET", root_of(name), "template_version"))
+        return _number(found) or 0
+
+    async def set_template(self, name: str, text: str) -> None:
+        """Keep a template that was checked, '' for none. Raises PoolNotFound."""
+        reply = await self._link.call("pool", name, self._link.now_ms, "update", "", "template", text)
+        if reply[0] == b"no_pool":
+            raise PoolNotFound(name)
+        await self._settle(name, more=bool(reply[1]))
 
     async def _catalogue(self, command: str, name: str) -> None:
         await self._read((command, keys.CATALOGUE, name))

@@ -27,8 +27,9 @@ Claim: TypeAlias = tuple[str, str]
 
 
 class Turn(NamedTuple):
-    """A turn's answer. `last` is the highest number given so far; `go` is 'drain', 'stop' or ''; `orders` cancel."""
+    """A turn's answer, at the server's `now_ms`. `last` is the highest number given so far; `go` is 'drain', 'stop' or ''; `orders` cancel."""
 
+    now_ms: int
     more: bool
     last: int
     refusals: list[bytes]
@@ -66,6 +67,7 @@ class Joining:
     auto_start: bool
     info: dict[str, Any]
     queues: tuple[str, ...] = ()
+    ahead_ms: int = 0
 
 
 def _hand_off(words: bytes, spec: bytes) -> HandOff:
@@ -89,7 +91,7 @@ class WorkerStore:
         info = pack(worker.info)
         reply = await self._link.call(
             "join", pool, self._link.now_ms, worker.name, worker.lane, worker.capacity, worker.lease_ms,
-            worker.type, int(worker.auto_start), info, *worker.queues,
+            worker.type, int(worker.auto_start), worker.ahead_ms, info, *worker.queues,
         )  # fmt: skip
         if reply[0] == b"no_pool":
             raise PoolNotFound(pool)
@@ -106,9 +108,9 @@ class WorkerStore:
         reply = await link.run(self._turn, link.turns, pool, link.now_ms, worker, seen, int(offer), *ends)
         if reply[0] == b"gone":
             raise WorkerGone(worker)
-        _, _, more, last, refusals, orders, flat = reply
+        _, now, more, last, refusals, orders, flat = reply
         runs = [_hand_off(flat[i], flat[i + 1]) for i in range(0, len(flat), 2)]
-        return Turn(bool(more), last, refusals, orders[0].decode(), _orders(orders), runs)
+        return Turn(now, bool(more), last, refusals, orders[0].decode(), _orders(orders), runs)
 
     async def start(self, pool: str, worker: str, runs: Sequence[tuple[str, str, str]]) -> list[str]:
         """Pending runs (id, token, infrastructure) run now: 'started', 'already', 'cancelling' or 'stale' for each."""

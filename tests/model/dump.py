@@ -43,7 +43,7 @@ class Dump:
 
 STREAMS = {"backlog", "finished", "bell"}
 ZSETS = {"front", "awake", "classes", "waiters", "waiting", "parked", "ready", "workers", "slots", "queues"}
-ZSETS |= {"priorities", "due", "dead", "idle:", "present", "suspended", "resuming", "children"}
+ZSETS |= {"priorities", "due", "dead", "idle:", "present", "ahead", "suspended", "resuming", "children"}
 SETS = {"idle", "lanes", "lane", "lost", "listeners"}
 HASHES = {"", "run", "worker", "queue", "limits", "depth", "later", "sweeps", "watch", "orders"}
 STRINGS = {"rank", "idem", "r", "cache", "caching"}

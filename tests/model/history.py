@@ -9,6 +9,7 @@ from .pair import Pair
 QUEUES = ["default", "alpha", "beta", "best"]
 LABELS: list[list[str]] = [[], [], ["gpu"], ["gpu", "zone=a"]]
 LANES = ["||", "alpha||", "be*||", "|gpu|", "|gpu,zone=a|", "|gpu|only", "alpha,beta|zone=a,gpu|", "default,b*|gpu|"]
+LANES += ["|~ahead|", "alpha|gpu,~ahead|", "|gpu,~ahead|only"]
 KEYS = ["t:1", "t:2", "t:3", "u:1", "u:2", "v:1"]
 LIMITS = ["t:*", "u:*", "v:1", "t:1", "t:2", "u:1"]
 
@@ -26,6 +27,7 @@ class Shape:
     limits: tuple[str, ...] = ("", "", "0", "1", "1", "2", "3", "4")
     again: float = 0.15
     shares: tuple[float, ...] = (0.0, 0.5, 1.0, 1.0)  # of its runs that a turn ends
+    later: int = 1  # how many of nine publishes are for later
     weights: tuple[tuple[str, int], ...] = (
         ("publish", 12), ("turn", 36), ("join", 5), ("heartbeat", 4), ("leave", 1), ("drain", 1), ("cancel", 5),
         ("promote", 4), ("tick", 4), ("pool", 2), ("queue", 5), ("limit", 6), ("delete_queue", 1), ("start", 2),
@@ -53,6 +55,17 @@ CARE = Shape(
 CHURN = Shape(
     QUEUES[:2], KEYS, most_keys=0, batch=6, capacity=8, limits=("", ""), again=0.0, shares=(0.0, 0.0, 1.0),
     weights=(("publish", 8), ("turn", 30), ("join", 10), ("leave", 6), ("tick", 2), ("time", 2), ("silence", 1)),
+)  # fmt: skip
+WAITING = Shape(
+    QUEUES[:2], KEYS[:1], labels=[[]], most_keys=1, capacity=8, limits=("", "3"), again=0.0, shares=(0.0, 0.3),
+    weights=(("publish", 10), ("turn", 20), ("join", 2), ("suspend", 16), ("resume", 20), ("pool", 3), ("time", 2)),
+)  # fmt: skip
+EARLY = Shape(
+    QUEUES[:2], KEYS[:2], labels=[[], ["gpu"]], most_keys=1, capacity=6, limits=("", "2"), shares=(0.0, 0.5), later=4,
+    weights=(
+        ("publish", 14), ("turn", 24), ("join", 8), ("promote", 20), ("cancel", 3), ("leave", 2), ("limit", 3),
+        ("queue", 3), ("tick", 2), ("time", 14), ("silence", 1), ("start", 2), ("delete_queue", 1),
+    ),
 )  # fmt: skip
 
 
@@ -99,7 +112,7 @@ class History:
         old = r.sample(sorted(model.runs), 1) if model.runs and r.random() < 0.1 else []
         self.pair.publish(
             [self._bucket() for _ in range(r.randint(1, self.shape.batch))],
-            delay=r.choice([0] * 8 + [50, 700]),
+            delay=r.choice([0] * (9 - self.shape.later) + [50, 700] * self.shape.later),
             deadline=r.choice([0] * 12 + [100, 900]),
             key=r.choice(["", "", "", "i1", f"i{model.admissions}"]),
             cache=r.choice(["", "", "", "c1", f"c{model.admissions // 8}"]),

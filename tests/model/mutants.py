@@ -113,5 +113,15 @@ MUTANTS = [
     Mutant("what a policy finds is not present", "if not kind and not string.find", "if kind and not string.find"),
     Mutant("a failed run's result is reused", "if key and state == 'completed' then", "if key then"),
     Mutant("cache ignored as a run is promoted", "local result = key and cached_result(key)", "local result = nil"),
+    Mutant("prepared before what is due", "and 10000 or 0", "and 0 or 0"),
+    Mutant("prepared too early", "math.max(now, at - read_pool().ahead)", "now"),
+    Mutant("prepared for who takes labelled ones only", "(required == '' or required == '~ahead')", "required == ''"),
+    Mutant(
+        "prepared ones are never due",
+        "write_bucket(record, due_name(record.bucket))",
+        "write_bucket(record, record.bucket)",
+    ),
+    Mutant("ahead outlives its worker", "worker.name) == 1 then write_ahead() end", "worker.name) == 1 then end"),
+    Mutant("prepared whether its key is full or not", "if policies[key] then return false end", ""),
     Mutant("verdict forgotten", "if verdict then outcome", "if false then outcome"),
 ]  # fmt: skip

@@ -9,7 +9,7 @@ from .compare import compare
 from .dump import Dump, problems
 from .engine import Answer, Engine
 from .reference import End, Model, bucket_name, make_run
-from .state import Run, Worker, must
+from .state import AHEAD, Run, Worker, must
 
 # What a second sending of the same call may change: whose turn is next, and how far parking has been looked at.
 ORDER = {"rank", "idle", "idle:", "ready", "awake", "classes", "parked", "waiting", "waiters"}
@@ -117,10 +117,11 @@ class Pair:
         self._twice(lambda a: self.model.publish(now, runs, a.reply, a.told), "publish", *args, again=again)
 
     def join(self, lane: str, capacity: int, lease: int, *, auto: bool, queues: Sequence[str], again: bool) -> str:
+        """A worker whose lane says so prepares runs half a second before they are due."""
         self.joined += 1
         name = f"w{self.joined:04}"
-        worker = Worker(name, lane, capacity, lease, auto, 0)
-        args = (name, lane, capacity, lease, "function", int(auto), "", *queues)
+        worker = Worker(name, lane, capacity, lease, auto, 0, 500 if AHEAD in lane else 0)
+        args = (name, lane, capacity, lease, "function", int(auto), worker.ahead, "", *queues)
         now = self.now
         self._twice(lambda a: self.model.join(now, worker, queues, a.reply, a.told), "join", *args, again=again)
         return name

@@ -118,6 +118,8 @@ class Model(Transitions):
                 self.caching[run.id] = cache
             if run.due > now:
                 self.schedule(run, run.due)
+                if self.may_be_early(run, cache):
+                    run.prepare_at = max(now, run.due - self.ahead())
             else:
                 run.due = 0
                 self.come(run, cache, "published")
@@ -148,9 +150,13 @@ class Model(Transitions):
         promoted = expired = 0
         for _, member in due:
             run = self.runs[member[1:]]
-            if run.state not in {"scheduled", "queued"}:
+            if member[0] == "p":
+                self.prefetch(run, now)
+            elif member[0] == "a":
+                promoted += self.become_due(run)
+            elif run.state not in {"scheduled", "queued"} or (member[0] == "r" and run.state == "queued"):
                 continue
-            if member[0] == "x":
+            elif member[0] == "x":
                 self.end(run, "expired", "deadline")
                 expired += 1
             elif self.queues[run.bucket.queue].deleting:

@@ -73,6 +73,28 @@ class Transitions(State):
     def enter(self, run: Run) -> None:
         run.state, run.due, run.order = "queued", 0, next(self.orders)
 
+    def may_be_early(self, run: Run, cache: str) -> bool:
+        return bool(self.ahead()) and not cache and all(self.policy(key) == "wait" for key in run.bucket.keys)
+
+    def prefetch(self, run: Run, now: int) -> None:
+        """It may be prepared from now on, when somebody does so."""
+        run.prepare_at = 0
+        wanted = run.state == "scheduled" and run.due > now and not run.attempt and self.ahead()
+        if wanted and not self.queues[run.bucket.queue].deleting:
+            run.early_until, run.bucket = run.due, run.bucket.early(early=True)
+            self.enter(run)
+            self.happens("promoted", "early", run.id)
+
+    def become_due(self, run: Run) -> bool:
+        """The time of a run that was early; whether it waits among those that are due now."""
+        run.early_until, was_early = 0, run.bucket.is_early
+        run.bucket = run.bucket.early(early=False)
+        if not was_early or run.state != "queued":
+            return False
+        self.enter(run)
+        self.happens("promoted", "queued", run.id)
+        return True
+
     def schedule(self, run: Run, at: int) -> None:
         run.state, run.due = "scheduled", at
         self.happens("scheduled", str(at), run.id)
@@ -87,6 +109,7 @@ class Transitions(State):
         if run.state in HELD:
             self.release(run)
         run.state, run.due, run.deadline, run.number = state, 0, 0, 0
+        run.prepare_at = run.early_until = 0
         if state == "crashed" or reason == "retries_spent":
             self.dead.add(run.id)
         for key in run.bucket.keys:
@@ -164,6 +187,8 @@ class Transitions(State):
         """`r` and an id becomes due then, `x` and an id has to start before."""
         members = {f"r{run.id}": run.due for run in self.runs.values() if run.state == "scheduled"}
         members |= {f"x{run.id}": run.deadline for run in self.runs.values() if run.deadline}
+        members |= {f"p{run.id}": run.prepare_at for run in self.runs.values() if run.prepare_at}
+        members |= {f"a{run.id}": run.early_until for run in self.runs.values() if run.early_until}
         return members
 
     # -- admission -------------------------------------------------------------------------------------------------
@@ -223,7 +248,7 @@ class Transitions(State):
         must(worker.takes(run.bucket), f"{run} given to {worker}, which does not take it")
         must(worker in self.available(now, caller), f"{run} given to {worker}, not idle or not believed at {now}")
         if not self.sweeping:
-            missed = self.missed(now, caller, self.queues[run.bucket.queue].priority)
+            missed = self.missed(now, caller, self.rank(run.bucket))
             must(not missed, f"I5: {run} given to {worker} while {missed}")
 
     def give(self, worker: Worker, run: Run, now: int) -> None:

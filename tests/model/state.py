@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 DEFAULT_LEASE = 15_000
+AHEAD = "~ahead"
 HELD = {"pending", "running", "cancelling"}
 WAITING = {"scheduled", "queued"}
 
@@ -32,6 +33,15 @@ class Bucket:
         return cls(name, queue, frozenset(filter(None, labels.split(","))), tuple(keys))
 
     @property
+    def is_early(self) -> bool:
+        return AHEAD in self.labels
+
+    def early(self, *, early: bool) -> "Bucket":
+        """The same for runs that are prepared ahead, or for those that are due."""
+        labels = sorted(self.labels - {AHEAD}) + ([AHEAD] if early else [])
+        return Bucket.parse("|".join((self.queue, ",".join(labels), *self.keys)))
+
+    @property
     def class_name(self) -> str:
         return "|".join(self.name.split("|")[:2])
 
@@ -49,6 +59,8 @@ class Run:
     worker: str = ""
     number: int = 0
     due: int = 0
+    prepare_at: int = 0  # may be prepared from then on
+    early_until: int = 0  # waits among those that are prepared ahead, until it is due
     deadline: int = 0
     suspended: bool = False  # waits for others, without slots
     resuming: int = 0  # its place in the line of those that want them back
@@ -72,6 +84,7 @@ class Worker:
     lease: int
     auto: bool
     lease_end: int
+    ahead: int = 0
     state: str = "online"
     listed: bool = False
     number: int = 0
@@ -84,7 +97,7 @@ class Worker:
         named = not wanted or any(
             bucket.queue.startswith(name[:-1]) if name.endswith("*") else bucket.queue == name for name in wanted
         )
-        if only and not bucket.labels:
+        if only and not bucket.labels - {AHEAD}:
             return False
         return named and bucket.labels <= set(labels.split(","))
 
@@ -138,6 +151,14 @@ class State:
             runs.sort(key=lambda run: run.order)
         return found
 
+    def ahead(self) -> int:
+        """How long before they are due runs may be prepared."""
+        return max((worker.ahead for worker in self.workers.values()), default=0)
+
+    def rank(self, bucket: Bucket) -> int:
+        """By what a bucket is served: the priority of its queue; all that is prepared ahead comes later."""
+        return self.queues[bucket.queue].priority + (10_000 if bucket.is_early else 0)
+
     def key_limit(self, key: str) -> int | None:
         return self.limits.get(key, self.limits.get(key.split(":", maxsplit=1)[0] + ":*"))
 
@@ -184,7 +205,7 @@ class State:
         if not available:
             return None
         for bucket, runs in self.backlog().items():
-            if self.queues[bucket.queue].priority >= better_than or self.full_scope(bucket):
+            if self.rank(bucket) >= better_than or self.full_scope(bucket):
                 continue
             run = self.next_of(runs, now)
             for worker in available if run else []:

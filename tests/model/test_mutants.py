@@ -6,12 +6,12 @@ from redis.exceptions import ResponseError
 
 from dispatcher.scripts import names
 
-from .history import CARE, CHURN, PARKED, SMALL, History
+from .history import CARE, CHURN, EARLY, PARKED, SMALL, WAITING, History
 from .mutants import MUTANTS, Mutant
 from .state import Violation
 
-SHAPES = (SMALL, PARKED, CARE, CHURN)
-SEEDS = 160
+SHAPES = (SMALL, PARKED, CARE, CHURN, WAITING, EARLY)
+SEEDS = 120
 STEPS = 150
 
 

@@ -1,5 +1,5 @@
 -- ending: the end of a worker, in two steps, so that each call of it answers `gone` before its runs are taken back.
--- include: workers lanes
+-- include: workers lanes ahead
 
 -- workers: the end of a worker, in two steps, so that each call of it answers `gone` before its runs are taken back.
 local function retire(worker)
@@ -12,6 +12,7 @@ local function retire(worker)
 end
 
 local function forget(worker)
+  if call('ZREM', root .. ':ahead', worker.name) == 1 then write_ahead() end
   call('SREM', root .. ':lost', worker.name)
   call('ZREM', root .. ':workers', worker.name)
   if worker.lane then

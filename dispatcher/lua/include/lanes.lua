@@ -18,7 +18,7 @@ end
 local function lane_takes(lane, class)
   local names, labels, only = string.match(lane, '^([^|]*)|([^|]*)|([^|]*)$')
   local queue, required = string.match(class, '^([^|]*)|([^|]*)$')
-  if required == '' then return only == '' and names_match(names, queue) end
+  if only ~= '' and (required == '' or required == '~ahead') then return false end
   for label in string.gmatch(required, '[^,]+') do
     if not list_has(labels, label) then return false end
   end
@@ -38,8 +38,10 @@ local function lanes_of(class)
   return found
 end
 
+-- What is prepared ahead comes after all that is due, see early.
 local function ready(class, queue)
-  local score = queue.priority * PRIORITY_STEP + next_rank() % PRIORITY_STEP
+  local after = string.find(class, '~ahead', 1, true) and 10000 or 0
+  local score = (queue.priority + after) * PRIORITY_STEP + next_rank() % PRIORITY_STEP
   for _, lane in ipairs(lanes_of(class)) do call('ZADD', lane, score, class) end
 end
 

@@ -46,6 +46,12 @@ local function publish(id, name, extra, spec)
   if state then deadline, cache = 0, '' end
   local flags = (deadline > 0 and HAS_EXPIRY or 0) + (client ~= '' and HAS_LISTENERS or 0)
   if cache ~= '' then flags = flags + CACHES end
+  local early = false
+  if at > now and read_pool().ahead then
+    -- here: early
+    early = may_be_early(bucket, cache)
+  end
+  if early then flags = flags + AHEAD end
   local ms, seq = 0, 0
   if at <= now and not state then
     ms, seq = string.match(append(bucket, id), '^(%d+)-(%d+)$')
@@ -55,6 +61,7 @@ local function publish(id, name, extra, spec)
   if at > now or deadline > 0 then
     -- here: due
     if at > now then schedule({id = id, bucket = name}, at) end
+    if early then add_due('p', id, math.max(now, at - read_pool().ahead)) end
     if deadline > 0 then add_due('x', id, deadline) end
   end
   if key ~= '' then call('SET', root .. ':idem:' .. key, id, 'PX', options[4]) end

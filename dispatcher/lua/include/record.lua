@@ -1,7 +1,7 @@
 -- record: the header of a run's record, the only part of it that scripts read.
 -- `raw` is as it was read: what is written to the header later does not show in it, and need not in a final record.
 -- version(1) flags(1) entry ms(6) entry seq(4) length(2) bucket [terminal: length(4) facts] spec; big endian.
-local HAS_EXPIRY, HAS_LISTENERS, HAS_FACTS, TERMINAL, CACHES = 1, 2, 4, 8, 16
+local HAS_EXPIRY, HAS_LISTENERS, HAS_FACTS, TERMINAL, CACHES, AHEAD = 1, 2, 4, 8, 16, 32
 local HEADER = '>BBI6I4I2'
 
 local function has(flags, flag)
@@ -28,6 +28,14 @@ local function write_flags(record, flag)
   if has(record.flags, flag) then return end
   record.flags = record.flags + flag
   call('SETRANGE', root .. ':r:' .. record.id, 1, string.char(record.flags))
+end
+
+-- The whole record is written anew: its name has another length.
+local function write_bucket(record, name)
+  local spec = string.sub(record.raw, 15 + #record.bucket)
+  record.bucket = name
+  record.raw = struct.pack(HEADER, 1, record.flags, record.ms, record.seq, #name) .. name .. spec
+  call('SET', root .. ':r:' .. record.id, record.raw)
 end
 
 local function write_entry(record, entry)

@@ -40,6 +40,7 @@ local function terminate(record, facts, state, reason, result)
   call('DEL', root .. ':run:' .. record.id)
   call('XADD', root .. ':finished', '*', state, record.id)
   if has(record.flags, HAS_EXPIRY) then call('ZREM', root .. ':due', 'x' .. record.id) end
+  if has(record.flags, AHEAD) then call('ZREM', root .. ':due', 'p' .. record.id, 'a' .. record.id) end
   if state == 'crashed' or reason == 'retries_spent' then call('ZADD', root .. ':dead', now, record.id) end
   if read_pool().full then
     -- here: presence
