@@ -2,26 +2,21 @@
 
 The facts of a run, first on its line: entrypoint, folder, run_id, pool, token, attempt, parameters, deadline_ms, retry.
 
-It makes room for the user's own modules. The folder of the code comes first on the import path, and where that folder
-has a `dispatcher`, `workers` or `scheduler` of its own, ours leave sys.modules before the code is imported. What we
-imported ourselves goes on working: nothing here is imported later.
+The user's modules may have the names of ours (dispatcher/entrypoints/loading.py): nothing here is imported later.
 """
 
 import asyncio
 import atexit
 import contextlib
-import importlib
-import importlib.util
 import os
 import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any, NoReturn
 
+from dispatcher.entrypoints.loading import NotThere, load
 from dispatcher.errors import InvalidInput
 from dispatcher.running import RunView, enter_process
 
@@ -29,8 +24,6 @@ from .contract import Outcome
 from .functions import Functions, Handler
 from .line import ProcessEnd
 from .outcomes import error_result, failure, finished
-
-OURS = ("dispatcher", "workers", "scheduler")
 
 
 class Terminated(BaseException):
@@ -60,7 +53,7 @@ def _attempt(facts: dict[str, Any], cancelled: threading.Event) -> tuple[Outcome
     retry, attempt = facts["retry"], facts["attempt"]
     try:
         handler = _load(facts["entrypoint"], Path(facts["folder"]))
-    except _Missing as error:
+    except NotThere as error:
         return Outcome("failed", "not_found", error_result(str(error))), 0
     except BaseException as error:  # noqa: BLE001 - the user's module may raise anything, SystemExit too
         return Outcome("failed", "import_failed", error_result(error)), 0
@@ -126,58 +119,9 @@ def _leave() -> None:
         sys.stderr.flush()
 
 
-class _Missing(Exception):
-    """A file, module or function that is not there."""
-
-
 def _load(entrypoint: str, folder: Path) -> Handler:
-    where, _, name = entrypoint.rpartition(":")
-    module = _load_file(folder / where) if where.endswith(".py") else _load_module(where, folder)
-    found: Any = module
-    for part in name.split("."):
-        found = getattr(found, part, None)
-    if not callable(found):
-        raise _Missing(f"{entrypoint}: {where} has no function {name!r}")
     registry = Functions()
-    registry.register(name=name)(_unwrapped(found))
-    handler = registry.get(name)
+    registry.register(name=entrypoint)(load(entrypoint, folder))
+    handler = registry.get(entrypoint)
     assert handler is not None  # noqa: S101 - registered a line ago
     return handler
-
-
-def _unwrapped(found: Any) -> Callable[..., Any]:
-    """The function behind a callable object."""
-    method: Callable[..., Any] = found if hasattr(found, "__code__") else found.__call__
-    return method
-
-
-def _load_file(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise _Missing(f"there is no file {path}: entrypoints are found from the run's working_dir")
-    make_room(path.parent)
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None:
-        raise _Missing(f"{path} is no Python file")
-    module = sys.modules[path.stem] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def _load_module(name: str, folder: Path) -> ModuleType:
-    make_room(folder)
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name and (name == error.name or name.startswith(f"{error.name}.")):
-            raise _Missing(f"there is no module {error.name!r} in {folder} or among the installed packages") from error
-        raise
-
-
-def make_room(folder: Path) -> None:
-    """Put the folder first on the import path, and forget our packages where it has some of these names."""
-    sys.path.insert(0, str(folder))
-    for name in OURS:
-        if (folder / name).is_dir() or (folder / f"{name}.py").is_file():
-            for known in [known for known in sys.modules if known == name or known.startswith(f"{name}.")]:
-                del sys.modules[known]
-    importlib.invalidate_caches()

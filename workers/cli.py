@@ -12,6 +12,7 @@ from dispatcher.cli.output import TABLE, Column, Output, say, show, show_one
 from dispatcher.cli.serving import Health, open_probes, run_service, watch_signals
 from dispatcher.cli.values import duration, optional_duration
 from dispatcher.models import WorkerInfo
+from dispatcher.names import AHEAD
 from dispatcher.settings import Settings
 
 from .service import make_worker
@@ -40,8 +41,11 @@ def takes(lane: str) -> str:
     """A worker's filter in words."""
     queues, labels, only = lane.split("|")
     words = [queues.replace(",", ", ") or "all queues"]
-    if labels:
-        words.append(f"{'only runs with' if only else 'also runs with'} labels {labels.replace(',', ', ')}")
+    own = [label for label in labels.split(",") if label and label != AHEAD]
+    if own:
+        words.append(f"{'only runs with' if only else 'also runs with'} labels {', '.join(own)}")
+    if AHEAD in labels:
+        words.append("prepares runs before they are due")
     return "; ".join(words)
 
 
@@ -63,6 +67,9 @@ def start(
     lease: Annotated[str | None, Parameter(help="How long it may be silent before its runs are taken back.")] = None,
     grace: Annotated[str | None, Parameter(help="How long its runs may go on once it is to stop.")] = None,
     cancel_grace: Annotated[str, Parameter(help="How long a cancelled run may go on before it is killed.")] = "10s",
+    prefetch_seconds: Annotated[
+        float | None, Parameter(help="How long before they are due runs are prepared; its type's own if not given.")
+    ] = None,
     run_once: Annotated[bool, Parameter(help="Take what is there once, execute it, end.")] = False,
     app: Annotated[str | None, Parameter(help="Functions, `package.module:attribute`, found from this folder.")] = None,
     health: Health = None,
@@ -86,6 +93,7 @@ def start(
         run_once=run_once,
         grace=settings.grace_seconds if grace is None else duration(grace),
         cancel_grace=duration(cancel_grace),
+        prefetch=prefetch_seconds,
     )
     run_service(settings, lambda: _work(settings, options, type, app, health))
 

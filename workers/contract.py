@@ -7,6 +7,8 @@ What happens, and who decides:
 
     start    the run is admitted, its slots are held. Bring up its infrastructure and return an id that finds it again
              (a container id, a process group). Raise, and the run has failed or is tried again by its retry policy.
+    prepare  it was given to us before it is due (only where the worker prefetches): do what can be done before, so that
+             start is quick. Raise as start does. What comes next is start, or stop when it is not to be.
     watch    wait until it is over and say how. Called once after start or adopt; the only place that ends a run.
     stop     somebody cancelled the run, or the worker stopped trusting its lease: ask, give `grace` seconds, then kill.
              Return when it is certain that nothing of it goes on; `watch` then returns or is cancelled.
@@ -17,13 +19,13 @@ and a new claim token. Everything here may therefore happen twice for one run id
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 
 from pydantic import BaseModel
 
 from dispatcher.errors import InvalidInput
-from dispatcher.models import HandOff
+from dispatcher.models import HandOff, RunSpec
 
 from .services import NoServices, RunServices
 
@@ -78,13 +80,33 @@ class WorkerType(ABC):
             raise InvalidInput(f"{cls.type} workers execute no Python application: leave --app out")
         return cls()
 
+    prefetch_seconds: ClassVar[float] = 0.0
+    """How long before they are due runs are prepared, unless the worker is told otherwise."""
     cancel_grace: float = 10.0
     """Seconds that a run has to end once it is asked; the worker sets it."""
     _services: Callable[[HandOff], RunServices] = NoServices
 
-    def attach(self, services: Callable[[HandOff], RunServices]) -> None:
-        """What the code of runs may ask of their worker; called at the start of each session, before its first run."""
-        self._services = services
+    _configure: Callable[[HandOff, RunSpec], Awaitable[Configuration]] | None = None
+
+    def attach(
+        self,
+        services: Callable[[HandOff], RunServices],
+        configure: Callable[[HandOff, RunSpec], Awaitable[Configuration]] | None = None,
+    ) -> None:
+        """What the code of runs may ask of their worker, and how their configurations are made.
+
+        Called at the start of each session, before its first run.
+        """
+        self._services, self._configure = services, configure
+
+    async def configured(self, run: HandOff, spec: RunSpec) -> Configuration:
+        """The run's configuration, of this type's class: pool's template, deployment's and run's job variables.
+
+        It may hold secrets: nothing of it belongs in a log or an error. Raises CannotStart where they do not fit.
+        """
+        if self._configure is None:
+            raise InvalidInput(f"{self.type}: a run is configured by its worker, and there is none")
+        return await self._configure(run, spec)
 
     def services(self, run: HandOff) -> RunServices:
         """What the code of this claim may ask of its worker."""
@@ -95,6 +117,9 @@ class WorkerType(ABC):
 
     async def close(self) -> None:  # noqa: B027 - see open
         """Release what `open` took."""
+
+    async def prepare(self, run: HandOff) -> None:  # noqa: B027 - many types have nothing to prepare
+        """Make ready what can be before the run is due."""
 
     async def start(self, run: HandOff) -> str:
         """Bring up the run's infrastructure and return its id."""

@@ -8,8 +8,9 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
+from dispatcher import codec
 from dispatcher.clock import Clock
-from dispatcher.errors import ServerError, SluiceError, WorkerGone
+from dispatcher.errors import InvalidInput, ServerError, SluiceError, WorkerGone
 from dispatcher.log import get_logger
 from dispatcher.models import HandOff
 from dispatcher.store import Store
@@ -18,10 +19,19 @@ from .assistance import Place
 from .contract import CannotStart, Outcome, StillRunning, WorkerType
 from .holding import Held
 from .outcomes import error_result
+from .server_time import ServerTime
 
 _CANCELLED = Outcome("cancelled", "asked")
 _RETURNED = Outcome("return")
 _log = get_logger("worker")
+
+
+def _due(run: HandOff) -> int:
+    """When it is due, in ms; 0 for a spec that says nothing of it, or nothing at all: its type will tell."""
+    try:
+        return codec.decode_spec(run.spec).at or 0
+    except (InvalidInput, TypeError, ValueError):
+        return 0
 
 
 class Listener(NamedTuple):
@@ -45,6 +55,7 @@ class Execution:
     ) -> None:
         self._store, self._place, self._kind, self._clock = store, place, kind, clock
         self._listener, self.grace = listener, grace
+        self.time = ServerTime(clock)
 
     async def execute(self, held: Held) -> None:
         """Run it to its end; the task of this call is what a cancel order cancels."""
@@ -103,6 +114,7 @@ class Execution:
             await self._store.workers.stuck(*self._place, (run.id, run.token), *verdict)
 
     async def _started(self, run: HandOff, held: Held) -> Outcome:
+        await self._until_due(run)
         held.infrastructure = await self._kind.start(run)
         held.begun = True
         try:
@@ -119,6 +131,19 @@ class Execution:
             return _RETURNED
         except Exception:
             await self._stop_for_certain(run, held.infrastructure)
+            raise
+
+    async def _until_due(self, run: HandOff) -> None:
+        """A run that came before its time is prepared, and waits for it with its slots held."""
+        at_ms = _due(run)
+        if self.time.seconds_until(at_ms) <= 0:
+            return
+        await self._kind.prepare(run)
+        try:
+            while (left := self.time.seconds_until(at_ms)) > 0:
+                await self._clock.sleep(left)
+        except BaseException:
+            await self._kind.stop(run, "", 0)
             raise
 
     async def _announced(self, run: HandOff, infrastructure: str) -> str:

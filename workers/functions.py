@@ -3,17 +3,16 @@
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast, overload
+from typing import Any, TypeVar, overload
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError, validate_call
-from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError, PydanticUserError
+from pydantic import ValidationError
 
 from dispatcher import Client
 from dispatcher.deployments import Deployment, Stored, read_deployment
+from dispatcher.entrypoints.schema import Arguments, collecting_twin, parameter_schema
 from dispatcher.errors import InvalidInput
 
 F = TypeVar("F", bound=Callable[..., Any])
-Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,20 +76,11 @@ class Functions:
         return iter(self._handlers.values())
 
 
-def parameter_schema(function: Callable[..., Any]) -> dict[str, Any] | None:
-    """The JSON Schema of what a function may be called with; None when its types have none."""
-    try:
-        found = TypeAdapter[Any](cast("Any", _twin(function))).json_schema()
-    except (PydanticUserError, PydanticSchemaGenerationError, PydanticInvalidForJsonSchema):
-        return None
-    return found if found.get("type") == "object" else None
-
-
 def _validator(function: Callable[..., Any]) -> Callable[[dict[str, Any]], Arguments]:
     """What the function would be called with, by its parameters."""
     if not inspect.signature(function).parameters:
         return _nothing
-    checked = _twin(function)
+    checked = collecting_twin(function)
 
     def arguments(parameters: dict[str, Any]) -> Arguments:
         try:
@@ -99,19 +89,6 @@ def _validator(function: Callable[..., Any]) -> Callable[[dict[str, Any]], Argum
             raise InvalidInput(_faults(function, error)) from error
 
     return arguments
-
-
-def _twin(function: Callable[..., Any]) -> Callable[..., Arguments]:
-    """A function with the same signature, validated by pydantic, that only collects."""
-    signature = inspect.signature(function)
-
-    def collect(*args: Any, **kwargs: Any) -> Arguments:
-        return args, kwargs
-
-    collect.__signature__ = signature  # type: ignore[attr-defined] # inspect and pydantic read it
-    collect.__annotations__ = {key: value for key, value in function.__annotations__.items() if key != "return"}
-    collect.__module__, collect.__qualname__ = function.__module__, function.__qualname__
-    return validate_call(config=ConfigDict(arbitrary_types_allowed=True))(collect)
 
 
 def _nothing(parameters: dict[str, Any]) -> Arguments:

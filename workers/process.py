@@ -13,9 +13,9 @@ import socket
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from dispatcher import codec
 from dispatcher.clock import Clock, SystemClock
@@ -41,7 +41,9 @@ _NOTHING_LEFT = (errno.EAGAIN, errno.ENOMEM)
 class ProcessConfiguration(Configuration):
     """Where and how a run's process is executed."""
 
-    env: dict[str, str] = Field(default_factory=dict, description="Variables beside the worker's own.")
+    env: dict[str, str | None] = Field(
+        default_factory=dict, description="Variables beside the worker's own; null takes one away."
+    )
     working_dir: str | None = Field(None, description="Where it runs; if none, a folder that is removed at the end.")
     stream_output: bool = Field(default=True, description="Whether what it writes goes into the run's log.")
     grace_seconds: float | None = Field(
@@ -56,6 +58,15 @@ class Plan:
     spec: RunSpec
     retry: list[Any] | None
     configuration: ProcessConfiguration
+
+
+class Ready(NamedTuple):
+    """A run before its processes: what it says, its folder, where they begin, where its code is."""
+
+    plan: Plan
+    folder: Folder
+    place: str
+    code: str
 
 
 class Execution:
@@ -100,6 +111,7 @@ class ProcessWorker(WorkerType):
         base = self._folders.base
         self._commands, self._entrypoints = Children(base), Children(base, python=True)
         self._puller = Puller(self._commands, self._environment)
+        self._ready: dict[tuple[str, str], Ready] = {}
         self._executions: dict[tuple[str, str], Execution] = {}
 
     async def close(self) -> None:
@@ -108,16 +120,30 @@ class ProcessWorker(WorkerType):
         await self._entrypoints.close()
         self._folders.close()
 
-    async def start(self, run: HandOff) -> str:
-        """Start its process: host, pid and time. Raises CannotStart for what the run itself got wrong."""
-        plan = _plan(run)
-        services = self.services(run)
+    async def prepare(self, run: HandOff) -> None:
+        """Its folder, and its code in it."""
+        self._ready[run.id, run.token] = await self._made_ready(run)
+
+    async def _made_ready(self, run: HandOff) -> Ready:
+        """Read what it says, and make its place. Raises CannotStart for what the run itself got wrong."""
+        plan = await self._plan(run)
         wanted = _wanted_folder(plan)
         folder = self._folders.take(None if plan.spec.pull else wanted)
-        place = folder.path
+        if not plan.spec.pull:
+            return Ready(plan, folder, folder.path, wanted or self._home)
         try:
-            if plan.spec.pull:
-                place = await self._pulled(run, plan, services, folder, wanted or place)
+            place = await self._pulled(run, plan, self.services(run), folder, wanted or folder.path)
+        except BaseException:
+            await self._folders.give_back(folder)
+            raise
+        return Ready(plan, folder, place, place)
+
+    async def start(self, run: HandOff) -> str:
+        """Start its process: host, pid and time. Raises CannotStart for what the run itself got wrong."""
+        services = self.services(run)
+        ready = self._ready.pop((run.id, run.token), None)
+        plan, folder, place, code = ready or await self._made_ready(run)
+        try:
             deadline = None if plan.spec.timeout is None else self._clock.now_ms() + round(1000 * plan.spec.timeout)
             order = Order(_words(plan.spec), self._variables(plan, run, services.pool, deadline), place)
             child = await (self._commands if order.words else self._entrypoints).start(order)
@@ -130,9 +156,16 @@ class ProcessWorker(WorkerType):
         execution = Execution(child, plan, folder, services)
         self._executions[run.id, run.token] = execution
         if execution.service:
-            code = place if plan.spec.pull else wanted or self._home
             execution.service.begin(_facts(run, plan, code, services.pool, deadline))
         return f"{socket.gethostname()}:{child.started.result()}:{self._clock.now_ms()}"
+
+    async def _plan(self, run: HandOff) -> Plan:
+        """Read and check what the run says. Raises CannotStart."""
+        spec = _spec(run)
+        configuration = await self.configured(run, spec)
+        if not isinstance(configuration, ProcessConfiguration):
+            raise TypeError(f"a process cannot be configured by {type(configuration).__name__}")
+        return Plan(spec, codec.retry_row(spec.retry), configuration)
 
     async def _pulled(self, run: HandOff, plan: Plan, services: RunServices, folder: Folder, start: str) -> str:
         """Where its pull steps leave it; what they say goes into its log, if its output does."""
@@ -165,6 +198,8 @@ class ProcessWorker(WorkerType):
 
     async def stop(self, run: HandOff, infrastructure: str, grace: float) -> None:  # noqa: ARG002 - see watch
         """Ask its processes to end, kill them after the grace; return when none is left."""
+        if ready := self._ready.pop((run.id, run.token), None):
+            await self._folders.give_back(ready.folder)
         execution = self._executions.get((run.id, run.token))
         if execution is None:
             return
@@ -184,27 +219,24 @@ class ProcessWorker(WorkerType):
 
     def _variables(self, plan: Plan, run: HandOff, pool: str, deadline: int | None) -> dict[str, str]:
         """The worker's environment without its settings, what the run sets, and what Sluice says of the run."""
-        found = {**self._environment, **plan.configuration.env, **_said(plan, run, pool, deadline)}
+        wanted = {**self._environment, **plan.configuration.env, **_said(plan, run, pool, deadline)}
+        found = {name: value for name, value in wanted.items() if value is not None}
         if bad := [name for name, value in found.items() if not name or "=" in name or "\0" in name + value]:
             raise _bad(f"{bad[0]!r} is no variable of an environment")
         return found
 
 
-def _plan(run: HandOff) -> Plan:
-    """Read and check what the run says. Raises CannotStart."""
+def _spec(run: HandOff) -> RunSpec:
+    """Read what the run says. Raises CannotStart."""
     try:
         spec = codec.decode_spec(run.spec)
-        configuration = ProcessConfiguration.model_validate(spec.job_variables or {})
-    except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
-        raise _bad(f"job variables of a process: {faults}") from error
     except (InvalidInput, TypeError, ValueError) as error:
         raise _bad(str(error)) from error
     if spec.command is None and spec.entrypoint is None:
         raise _bad(
             f"a process worker executes a command or an entrypoint; this run names the function {spec.function!r}"
         )
-    return Plan(spec, codec.retry_row(spec.retry), configuration)
+    return spec
 
 
 def _bad(text: str) -> CannotStart:

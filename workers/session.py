@@ -21,6 +21,7 @@ from dispatcher.models import HandOff
 from dispatcher.store import Beat, Claim, Heartbeats, Joining, Store, Turn
 
 from .assistance import Assistance, Place
+from .configuring import Configurations
 from .contract import WorkerType
 from .execution import Execution, Listener
 from .hands import Hands
@@ -70,7 +71,7 @@ class Session:
         place = Place(pool, joining.name)
         self._logs = LogWriter(store, pool, joining.name, clock)
         self._assistance = Assistance(store, place, clock, self._logs, self._want_turn)
-        kind.attach(self._assistance.of_run)
+        kind.attach(self._assistance.of_run, Configurations(store, pool, kind, clock).of_run)
         kind.cancel_grace = manner.cancel_grace
         self._execution = Execution(
             store, place, kind, clock,
@@ -181,6 +182,7 @@ class Session:
             delay = 0.05
             once_offered = once_offered or offer
             self.lease.renewed(asked)
+            self._execution.time.heard(turn.now_ms)
             self._taken(ends, turn)
             self._receive_turn(turn)
             if self._draining and once_offered >= self._once and self._hands.is_free():

@@ -33,7 +33,7 @@ class WorkerOptions:
     """What a worker takes and how. No queues and no match: every queue of the pool.
 
     In seconds: `lease`, 2 at least; `grace` for its runs when it is to stop; `cancel_grace` for a run that is cancelled
-    or timed out.
+    or timed out; `prefetch`, how long before they are due runs are prepared, as its type says when None.
     """
 
     pool: str = "default"
@@ -47,6 +47,7 @@ class WorkerOptions:
     run_once: bool = False
     grace: float = 30.0
     cancel_grace: float = 10.0
+    prefetch: float | None = None
 
     def __post_init__(self) -> None:
         check_name("pool", self.pool)
@@ -57,6 +58,8 @@ class WorkerOptions:
             raise InvalidInput(f"{self.lease!r} is no lease: {LEAST_LEASE:g} to 3,600 seconds")
         if min(self.grace, self.cancel_grace) < 0:
             raise InvalidInput("a grace is 0 seconds or more")
+        if self.prefetch is not None and not 0 <= self.prefetch <= 3600:
+            raise InvalidInput(f"{self.prefetch!r} is no time to prepare runs ahead: 0 to 3,600 seconds")
 
 
 def package_version() -> str:
@@ -74,6 +77,8 @@ class Worker:
     """
 
     def __init__(self, url: str, kind: WorkerType, options: WorkerOptions, clock: Clock | None = None) -> None:
+        if options.prefetch and kind.auto_start:
+            raise InvalidInput(f"{kind.type} workers have nothing to prepare: leave `prefetch` out")
         self._store = Store(url)
         self._kind, self.options = kind, options
         self._clock = clock or SystemClock()
@@ -163,9 +168,13 @@ class Worker:
 
     def _joining(self) -> Joining:
         options = self.options
+        ahead = self._kind.prefetch_seconds if options.prefetch is None else options.prefetch
         return Joining(
             name=f"{options.name}-{os.urandom(4).hex()}",
-            lane=lane_name(options.queues, options.match, options.labels, only_labelled=options.only_labelled),
+            lane=lane_name(
+                options.queues, options.match, options.labels, only_labelled=options.only_labelled, ahead=ahead > 0
+            ),
+            ahead_ms=round(1000 * ahead),
             capacity=options.limit,
             lease_ms=round(options.lease * 1000),
             type=self._kind.type,

@@ -130,7 +130,7 @@ async def test_no_folder_is_left_when_the_worker_ends(
         ({"command": ["no\nsuch"]}, "not_found", r"command 'no\\nsuch' could not be used .* No such file"),
         ({"command": ["true", "x" * 200_000]}, "not_found", "command 'true' could not be used .* too long"),
         ({"command": ["ls"], "job_variables": {"working_dir": "/no/such"}}, "not_found", "no working_dir '/no/such'"),
-        ({"command": ["ls"], "job_variables": {"colour": "red"}}, "invalid_parameters", "colour: Extra inputs"),
+        ({"command": ["ls"], "job_variables": {"colour": "red"}}, "invalid_job_variables", "/colour: is no variable"),
         ({"command": ["ls"], "job_variables": {"env": {"A=B": "c"}}}, "invalid_parameters", "'A=B' is no variable"),
         ({"command": ["ls"], "parameters": {"a": "x" * 200_000}}, "invalid_parameters", "are too many"),
         ({"command": [sys.executable, "-c", "raise SystemExit(3)"]}, "exit_code", "exit code 3"),
