@@ -131,12 +131,12 @@ def test_the_record_has_this_layout():
     table = rows("## Records", own=True)
     assert [table[offset][0] for offset in ("0", "1", "2", "8", "12", "14")] == ["1", "1", "6", "4", "2", "n"]
     flags = re.search(
-        r"HAS_EXPIRY, HAS_LISTENERS, HAS_FACTS, TERMINAL, CACHES = (\d), (\d), (\d), (\d), (\d+)",
+        r"HAS_EXPIRY, HAS_LISTENERS, HAS_FACTS, TERMINAL, CACHES, AHEAD = (\d), (\d), (\d), (\d), (\d+), (\d+)",
         LUA["include/record.lua"],
     )
     assert flags
     assert (
-        "flags: {} has a deadline, {} has listeners, {} has facts, {} terminal, {} has a cache key".format(
+        "flags: {} has a deadline, {} has listeners, {} has facts, {} terminal, {} has a cache key, {} may be".format(
             *flags.groups()
         )
         in PAGE
