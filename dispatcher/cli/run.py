@@ -56,6 +56,8 @@ _DETAILS: tuple[Column[Run], ...] = (
     Column("TAGS", lambda run: run.spec.tags),
     Column("PARENT", lambda run: run.spec.parent),
     Column("RETRY OF", lambda run: run.spec.retry_of),
+    Column("DEPLOYMENT", lambda run: run.spec.deployment),
+    Column("SCHEDULE", lambda run: run.spec.schedule),
     Column("VARIABLES", lambda run: run.spec.job_variables),
     Column("PARAMETERS", lambda run: run.spec.parameters),
     Column("DUE", lambda run: run.scheduled_for),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import builtins
+from collections.abc import Mapping
 from typing import Any
 
 from ..errors import InvalidInput, PoolNotFound, WorkerNotFound
 from ..models import TERMINAL, KeyLimit, RunState, Slot, WorkerInfo, WorkPool, WorkQueue
 from ..store import Store
+from .templates import checked_text, effective_template
 
 _CANCELLABLE = frozenset(RunState) - TERMINAL - {RunState.CANCELLING}
 
@@ -66,6 +68,19 @@ class Pools:
             statuses = await self._runs.cancel(name, [run.id for run in runs]) if runs else []
             cancel = any(status.startswith("cancel") for status in statuses)
         await self._store.delete(name)
+
+    async def template(self, name: str) -> dict[str, Any]:
+        """Its base job template: the one that was set, or else that of its worker type. Raises PoolNotFound."""
+        return effective_template(await self._store.template(name))
+
+    async def set_template(self, name: str, template: Mapping[str, Any] | None) -> None:
+        """Set its base job template, at once for all runs that start after it; None or {} goes back to its type's.
+
+        Raises InvalidTemplate with all that is wrong, PoolNotFound; then nothing was changed.
+        """
+        worker_type = (await self._store.template(name)).worker_type
+        text = "" if template is None or template == {} else checked_text(worker_type, template)
+        await self._store.set_template(name, text)
 
     async def slots(self, name: str, *, queue: str | None = None, key: str | None = None) -> builtins.list[Slot]:
         """Who holds the slots of the pool, or of one of its queues or keys."""

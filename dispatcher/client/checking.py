@@ -1,12 +1,14 @@
 """Whether a deployment can work: schedules, keys, parameters, and the type of its pool. All faults at once."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from ..deployments import Deployment
 from ..deployments.parameters import parameter_faults
 from ..deployments.texts import check_text
 from ..documents import Fault
 from ..errors import InvalidInput
+from ..job_template import InvalidVariables, Level, Template
 from ..models import WorkPool
 from ..schedules import check
 
@@ -47,11 +49,35 @@ def _text_faults(deployment: Deployment) -> Iterator[Fault]:
             yield Fault(pointer, str(error))
 
 
-def check_deployment(deployment: Deployment, pool: WorkPool) -> None:
-    """Raise InvalidInput with all that is wrong."""
+def variable_faults(deployment: Deployment, template: Template) -> Iterator[Fault]:
+    """Job variables that do not fit the pool's template; what is missing may come with a run."""
+    own = Level("deployment", deployment.job_variables)
+    for fault in template.check([own], required=False):
+        yield Fault("/job_variables" + fault.pointer, fault.text)
+    for index, schedule in enumerate(deployment.schedules):
+        if schedule.job_variables:
+            for fault in template.check([own, Level("run", schedule.job_variables)], required=False):
+                yield Fault(f"/schedules/{index}/job_variables{fault.pointer}", fault.text)
+
+
+def check_run(template: Template, deployment: Deployment, variables: Mapping[str, Any] | None) -> None:
+    """Raise InvalidVariables when a run's job variables do not fit, or lack one."""
+    levels = [Level("deployment", deployment.job_variables), Level("run", variables or {})]
+    if found := template.check(levels):
+        raise InvalidVariables(found)
+
+
+def check_deployment(deployment: Deployment, pool: WorkPool, template: Template | None = None) -> None:
+    """Raise InvalidInput with all that is wrong; without a template, job variables are not looked at."""
     found = deployment_faults(deployment)
+    if template is not None:
+        found += variable_faults(deployment, template)
     if pool.type == "function" and deployment.function is None:
         found.append(Fault("", f"pool {pool.name!r} executes functions: say `function`, or choose a process pool"))
+    if pool.type == "function" and deployment.pull:
+        found.append(
+            Fault("/pull", f"pool {pool.name!r} executes functions, which its workers have: nothing is cloned")
+        )
     if pool.type != "function" and deployment.function is not None:
         found.append(Fault("/function", f"pool {pool.name!r} is of type {pool.type!r}: say command or entrypoint"))
     if found:

@@ -17,13 +17,15 @@ from ..errors import (
     InvalidInput,
     ScheduleNotFound,
 )
+from ..job_template import Template
 from ..models import Published
 from ..schedules import due
 from ..store import Store, WireRun
 from ..store.runs import PUBLISH_AT_ONCE
-from .checking import check_deployment
+from .checking import check_deployment, check_run
 from .drafting import RunOptions, draft
 from .placing import first_rows, limit_of, moved_rows
+from .templates import effective_template
 
 if TYPE_CHECKING:
     import builtins
@@ -105,7 +107,17 @@ class Deployments:
     async def check(self, deployment: Deployment) -> None:
         """Raise InvalidInput or PoolNotFound, with all that is wrong, and write nothing."""
         pool = await self._all.pools.get(deployment.pool)
-        check_deployment(deployment, pool)
+        check_deployment(deployment, pool, await self._template(deployment.pool))
+
+    async def _template(self, pool: str) -> Template | None:
+        """What governs job variables in a pool; None for functions, and where its worker type is not installed."""
+        stored = await self._all.pools.template(pool)
+        if stored.worker_type == "function":
+            return None
+        try:
+            return Template(effective_template(stored))
+        except InvalidInput:  # its workers know
+            return None
 
     async def get(self, name: str, *, pool: str | None = None) -> Stored:
         """The deployment of that name. Raises DeploymentNotFound."""
@@ -174,6 +186,8 @@ class Deployments:
         stored = await self.get(name, pool=pool)
         of = schedule_of(stored, schedule) if schedule else None
         instance = instance_of(stored, parameters, options.pop("job_variables", None), of)
+        if template := await self._template(stored.pool):
+            check_run(template, stored.document, instance.options["job_variables"])
         options["keys"] = (*keys_of(stored.document, instance.parameters), *options.get("keys", ()))
         wire = draft_instance(instance, _with_deadline(stored, options), self._clock, self._limit)
         (status,) = await self._all.runs.publish(stored.pool, [wire])

@@ -193,3 +193,51 @@ async def test_backfilled_runs_are_there_once(client: Client) -> None:
     assert [run.is_new for run in again] == [False] * 5 + [True]
     assert [run.id for run in again[:5]] == [run.id for run in first]
     assert (await client.get(first[0])).spec.schedule == "a"
+
+
+async def test_job_variables_are_held_against_the_pools_template(client: Client) -> None:
+    await client.pools.create("shell", type="process")
+    template = {
+        "job_configuration": {"env": {"REGION": "{{ region }}"}},
+        "variables": {
+            "type": "object", "required": ["region"],
+            "properties": {"region": {"type": "string", "enum": ["eu", "us"]}, "env": {"type": "object"}},
+        },
+    }  # fmt: skip
+    await client.pools.set_template("shell", template)
+
+    def shell(**fields: Any) -> Deployment:
+        return read_deployment({"name": "etl", "pool": "shell", "command": ["true"], **fields})
+
+    for variables in ({"region": "mars"}, {"regoin": "eu"}, {"region": 1}):
+        with pytest.raises(InvalidInput, match="/job_variables/reg"):
+            await client.deployments.put(shell(job_variables=variables))
+    with pytest.raises(InvalidInput, match="/schedules/0/job_variables/region"):
+        await client.deployments.put(shell(schedules=[{"interval": 60, "job_variables": {"region": "mars"}}]))
+    await client.deployments.put(shell())
+    with pytest.raises(InvalidInput, match="region"):
+        await client.deployments.run("etl")
+    run = await client.get(await client.deployments.run("etl", job_variables={"region": "eu"}), pool="shell")
+    assert run.spec.job_variables == {"region": "eu"}
+
+
+async def test_a_registered_function_is_deployed_with_the_schema_of_its_parameters(stack: Stack) -> None:
+    registered = functions()
+    await stack.worker(registered)
+    stored = await registered.deploy(stack.client, "add", "sum", parameters={"b": 1}, tags=["x"])
+    assert (stored.name, stored.document.function) == ("sum", "add")
+    with pytest.raises(InvalidInput, match="/parameters/a"):
+        await stack.client.deployments.run("sum", {"a": "x"})
+    assert await stack.client.result(await stack.client.deployments.run("sum", {"a": 2}), 10) == 3
+    with pytest.raises(InvalidInput, match="one of add"):
+        await registered.deploy(stack.client, "substract")
+
+
+async def test_a_run_that_is_tried_again_is_still_its_deployments(client: Client) -> None:
+    await client.deployments.put(deployment(concurrency={"limit": 1}, parameters={"a": 1}))
+    run = await client.deployments.run("etl daily")
+    await client.cancel(run)
+    again = await client.get(await client.retry(run))
+    assert (again.spec.deployment, again.keys, again.spec.parameters) == (
+        "etl daily", ("deployment:etl%20daily",), {"a": 1},
+    )  # fmt: skip
