@@ -88,7 +88,7 @@ class Driver:
         for queue in range(PLAIN + KEYED):
             limit = 30 + 10 * queue
             self.call("queue", "create", f"q{queue:02}", "priority", 1 + queue % (PLAIN + 1), "limit", limit)
-        self.call("limit", "t:*", 2)
+        self.call("limit", "t:*", 2, "wait")
         for key in range(KEYS):
             replay.limits[f"t:{key:02}"] = 2
         for worker in range(WORKERS):
@@ -127,7 +127,7 @@ class Driver:
         queue, limit = self.random.randrange(PLAIN + KEYED), self.random.choice([5, 20, 60, 200])
         self.call("queue", "update", f"q{queue:02}", "limit", limit)
         key, limit = f"t:{self.random.randrange(KEYS):02}", self.random.randint(1, 4)
-        self.call("limit", key, limit)
+        self.call("limit", key, limit, "wait")
         self.call("pool", "update", "", "limit", self.random.choice([100, 300, 600]))
 
 
