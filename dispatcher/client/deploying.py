@@ -196,9 +196,12 @@ class Deployments:
         return Published(wire.id, stored.pool, is_new=not status or not options.get("run_id"))
 
     async def backfill(self, name: str, schedule: str, instants: Iterable[datetime]) -> builtins.list[Published]:
-        """Publish the runs of a schedule at these instants; those that are there already are not repeated."""
+        """Publish the runs of a schedule at these instants; those that are there already are not repeated.
+
+        They may overlap, within the deployment's limit, and do not expire.
+        """
         stored = await self.get(name)
-        of = schedule_of(stored, schedule)
+        of = schedule_of(stored, schedule).model_copy(update={"when_full": None})
         times = [round(instant.timestamp() * 1000) for instant in instants]
         runs = [draft_occurrence(replace_expiry(stored), of, at, self._clock, self._limit) for at in times]
         found: builtins.list[Published] = []

@@ -15,11 +15,21 @@
 -- include: state clock events bucket config deployments sweep settle
 local FIELDS = 4
 if not read_pool().type then return {'no_pool'} end
+-- Whether what it brings is there still: people may change limits by hand.
+local function limits_stand()
+  if (call('HGET', root .. ':limits', 'deployment:' .. slug) or '') ~= limit then return false end
+  for i = 1, #rest, FIELDS do
+    local said = call('HGET', root .. ':limits', 'schedule:' .. slug .. '/' .. rest[i])
+    if (said or '') ~= rest[i + 3] then return false end
+  end
+  return true
+end
+
 local hash = root .. ':deployment:' .. slug
 local row = call('HMGET', hash, 'version', 'document', 'moving')
 local version = tonumber(row[1] or '') or 0
 if row[3] then return {'moving', row[3]} end
-if row[2] == document then return {'unchanged', version, 0} end
+if row[2] == document and limits_stand() then return {'unchanged', version, 0} end
 if expect >= 0 and expect ~= version then return {'conflict', version} end
 
 local function write_schedule(member, timing, next_ms, overlap)

@@ -35,16 +35,17 @@ local function fire(at)
   if call('HGET', root .. ':deployment:' .. slug, 'version') ~= version then return 'stale' end
   if tonumber(call('ZSCORE', root .. ':schedules', member) or '') ~= tonumber(instant) then return 'stale' end
   if tonumber(instant) - (read_pool().ahead or 0) > now then return 'early' end
-  local status = 'fired'
+  local published, missed = 0, tonumber(rest[at + 4])
   for i = at + HEAD, at + HEAD + (runs - 1) * RUN, RUN do
     if read_queue(parse_bucket(rest[i + 1]).queue).deleting then
-      status = 'deleting'
+      missed = missed + 1
     else
       publish(rest[i], rest[i + 1], rest[i + 2], rest[i + 3])
+      published = published + 1
     end
   end
-  go_on(member, instant, rest[at + 3], runs, tonumber(rest[at + 4]))
-  return status
+  go_on(member, instant, rest[at + 3], published, missed)
+  return published == runs and 'fired' or 'deleting'
 end
 
 local reply, at = {'ok', now, 0}, 1

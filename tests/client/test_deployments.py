@@ -61,6 +61,9 @@ async def test_the_same_again_changes_nothing_and_another_counts(client: Client)
         await client.deployments.put(deployment(description="newer"), expect=0)
     with pytest.raises(DeploymentChanged, match="version 2"):
         await client.deployments.put(deployment(description="newer"), expect=1)
+    await client.limits.set("deployment:etl%20daily", 7)
+    assert (await client.deployments.put(second.document)).version == 3
+    assert await client.limits.list() == []
     third = await client.deployments.update("etl daily", schedules=[{"interval": "2h"}], concurrency=None)
     assert [schedule.interval for schedule in third.document.schedules] == [7200]
     assert len(third.schedules) == 1
@@ -185,7 +188,9 @@ async def test_schedules_rest_and_go_on(client: Client) -> None:
 
 
 async def test_backfilled_runs_are_there_once(client: Client) -> None:
-    await client.deployments.put(deployment(parameters={"a": 1}, schedules=[{"id": "a", "cron": "0 9 * * *"}]))
+    await client.deployments.put(
+        deployment(parameters={"a": 1}, schedules=[{"id": "a", "cron": "0 9 * * *", "when_full": "skip"}])
+    )
     days = [datetime(2026, 3, day, 9, tzinfo=UTC) for day in range(1, 6)]
     first = await client.deployments.backfill("etl daily", "a", days)
     assert [run.is_new for run in first] == [True] * 5
