@@ -58,6 +58,7 @@ REASONS: dict[str, str] = {
     "handed_back": "its worker gave it back unstarted",
     "infrastructure": "the worker could not start it or lost sight of it",
     "not_found": "its command, entrypoint or working directory is not there",
+    "invalid_job_variables": "its job variables do not fit the pool's template",
     "pull_failed": "its pull steps could not be done",
     "import_failed": "its code could not be imported",
     "stuck": "it goes on although it was asked to end, and cannot be killed: its worker will end",
