@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from ..errors import InvalidInput
 from .asking import DryRun, Yes, may
 from .connecting import connected
+from .inspecting import NoInspect, code_environment, tell_elsewhere
 from .output import TABLE, Output, in_colour, say
 from .plan import show_plan
 
@@ -38,6 +39,7 @@ async def deploy(
     prune: Annotated[
         bool, Parameter(help="Delete deployments of the file's pools that are not in it. Pools and limits stay.")
     ] = False,
+    no_inspect: NoInspect = False,
     yes: Yes = False,
     output: Output = TABLE,
 ) -> None:
@@ -46,14 +48,17 @@ async def deploy(
     All is checked before the first write. On a terminal it asks before it deletes; elsewhere --yes is wanted for that.
     """
     from ..manifest import apply, check_plan, plan, read_state
+    from ..manifest.inspecting import keep_schemas
 
     if all and name:
         raise InvalidInput("--all and --name say two things: give one of them")
     manifest = _read(file)
+    if not no_inspect:
+        manifest = await _inspected(manifest, name)
     async with connected() as client:
         state = await read_state(client, manifest.pools.keys())
-        wanted = plan(manifest, state, names=name, prune=prune)
-        await check_plan(client, wanted, state)
+        wanted = plan(keep_schemas(manifest, state), state, names=name, prune=prune)
+        check_plan(wanted, state)
         _tell_notes(manifest)
         show_plan(wanted, output, diff=diff)
         if dry_run or not wanted.pending:
@@ -76,6 +81,14 @@ def _read(file: str | None) -> "Manifest":
     except UnicodeDecodeError:
         raise InvalidInput(f"{path} is no text in UTF-8") from None
     return read_manifest(text, str(path), environment)
+
+
+async def _inspected(manifest: "Manifest", names: Sequence[str]) -> "Manifest":
+    from ..manifest.inspecting import inspect_manifest
+
+    found = await inspect_manifest(manifest, code_environment(), names=names)
+    tell_elsewhere(found.elsewhere)
+    return found.manifest
 
 
 def _found() -> Path:

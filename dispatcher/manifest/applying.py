@@ -1,13 +1,14 @@
-"""Doing what a plan says: checked as a whole by the server's side first, then written, deletions last."""
+"""Doing what a plan says: checked as a whole first, then written, deletions last."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from ..client import Client
-from ..errors import DeploymentNotFound, InvalidInput, SluiceError
-from .places import Finding, ManifestFaults
+from ..errors import DeploymentNotFound, SluiceError
+from .places import ManifestFaults
 from .planning import Change, Plan
 from .state import State
+from .variables import variable_findings
 
 if TYPE_CHECKING:
     from ..deployments import Deployment
@@ -16,17 +17,9 @@ if TYPE_CHECKING:
 Done = Callable[[Change], None]
 
 
-async def check_plan(client: Client, plan: Plan, state: State) -> None:
-    """Raise ManifestFaults with all that the pools that are there would refuse. Writes nothing."""
-    found: list[Finding] = []
-    for declared in plan.checked:
-        if declared.document.pool not in state.pools:
-            continue
-        try:
-            await client.deployments.check(declared.document)
-        except InvalidInput as error:
-            found.append(declared.finding((), str(error)))
-    if found:
+def check_plan(plan: Plan, state: State) -> None:
+    """Raise ManifestFaults with all that the templates of the pools, as they will be, refuse."""
+    if found := list(variable_findings(plan, state)):
         raise ManifestFaults(found)
 
 
@@ -61,6 +54,8 @@ async def _pool(client: Client, change: Change) -> None:
         await client.pools.create(change.name, type=entry.type or "function", **fields)
     else:
         await client.pools.update(change.name, **fields)
+    if entry.template or any(each.pointer.startswith("/template") for each in change.differences):
+        await client.pools.set_template(change.name, entry.template)
 
 
 async def _queue(client: Client, change: Change) -> None:

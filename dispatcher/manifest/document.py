@@ -53,7 +53,7 @@ class LimitEntry(StrictModel):
 
 
 class PoolEntry(StrictModel):
-    """A work pool. What is left out is the default; `type` and `paused` stay as they are."""
+    """A work pool. What is left out is the default; `type`, `paused` and `template` stay as they are."""
 
     type: str | None = Field(
         default=None, min_length=1, max_length=63, description="Of its workers; new ones: function."
@@ -64,6 +64,7 @@ class PoolEntry(StrictModel):
     retention: Seconds = _DEFAULT.retention_ms / 1000
     retention_count: int = Field(default=_DEFAULT.retention_count, ge=0)
     crashes: int = Field(default=_DEFAULT.crash_budget, ge=0)
+    template: dict[str, Any] | None = Field(default=None, description="Its base job template; {}: that of its type.")
     queues: dict[Annotated[str, checked_by(partial(check_name, "queue"))], QueueEntry | None] = Field(
         default_factory=dict
     )

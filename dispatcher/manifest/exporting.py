@@ -5,6 +5,7 @@ from typing import Any
 
 import yaml
 
+from ..deployments import Deployment
 from ..errors import DeploymentNotFound
 from .document import PoolEntry
 from .environment import escape
@@ -23,9 +24,15 @@ def export(state: State, names: Sequence[str] = ()) -> str:
     pools = {document.pool for document in chosen} if names else set(state.pools)
     said = {
         "pools": {name: _pool(state.pools[name]) for name in sorted(pools & state.pools.keys())},
-        "deployments": [document.document() for document in chosen],
+        "deployments": [_deployment(document) for document in chosen],
     }
     return _written({name: part for name, part in said.items() if part})
+
+
+def _deployment(document: Deployment) -> dict[str, Any]:
+    """With the schema of its entrypoint, or null: who applies it may have other code, or none."""
+    said = document.document()
+    return said if document.entrypoint is None else {**said, "parameter_schema": document.parameter_schema}
 
 
 def _pool(entry: PoolEntry) -> dict[str, Any]:

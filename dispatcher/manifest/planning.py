@@ -46,6 +46,11 @@ class Plan:
     checked: tuple[Declared, ...] = ()
 
     @property
+    def pools(self) -> dict[str, PoolEntry]:
+        """Pools of the file as they will be."""
+        return {change.name: change.wanted for change in self.changes if isinstance(change.wanted, PoolEntry)}
+
+    @property
     def pending(self) -> list[Change]:
         """What is not there yet."""
         return [change for change in self.changes if change.action != "unchanged"]
@@ -87,6 +92,9 @@ def _pool_faults(manifest: Manifest, state: State, pools: Sequence[str]) -> Iter
         if current and wanted and wanted != current.type:
             text = f"pool {name!r} is there with type {current.type!r}: a type does not change, take another name"
             yield manifest.lines.finding(("pools", name, "type"), text)
+        if manifest.pools[name].template and (current.type if current else wanted or "function") == "function":
+            text = "function workers execute runs inside themselves and read no template"
+            yield manifest.lines.finding(("pools", name, "template"), text)
 
 
 def _deployment_faults(manifest: Manifest, state: State, chosen: Sequence[Declared]) -> Iterator[Finding]:
@@ -112,7 +120,8 @@ def _deployment_faults(manifest: Manifest, state: State, chosen: Sequence[Declar
 
 
 def _pool(name: str, wanted: PoolEntry, current: PoolEntry | None) -> Iterator[Change]:
-    settled = _settled(wanted, current, ("type", "paused"))
+    settled = _settled(wanted, current, ("type", "paused", "template"))
+    settled = settled.model_copy(update={"template": settled.template or None})
     yield _change("pool", name, name, settled, current)
     queues = current.queues if current else {}
     limits = current.limits if current else {}

@@ -5,10 +5,11 @@ from typing import Any
 
 from ..deployments import Deployment
 from ..errors import InvalidInput
+from ..job_template import check_template
 from ..names import check_name
 from .document import Declared, Manifest, PoolEntry
 from .environment import fill
-from .places import Finding, ManifestFaults
+from .places import Finding, ManifestFaults, path_of
 from .validating import Place, validated
 from .yaml_text import Tree
 
@@ -49,6 +50,8 @@ def _pools(given: Any, place: Place, found: list[Finding]) -> dict[str, PoolEntr
         entry = validated(PoolEntry, {} if said is None else said, place._replace(path=path), found)
         if entry:
             pools[name] = entry
+            faults = check_template(entry.template) if entry.template else []
+            found += [place.lines.finding((*path, "template", *path_of(each.pointer)), each.text) for each in faults]
     return pools
 
 

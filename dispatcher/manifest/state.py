@@ -3,9 +3,12 @@
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from typing import Any
 
 from ..client import Client
+from ..client.templates import default_template
 from ..deployments import Stored
+from ..errors import InvalidInput
 from ..models import KeyLimit, WorkPool, WorkQueue
 from .document import LimitEntry, PoolEntry, QueueEntry, is_own
 
@@ -25,11 +28,28 @@ async def read_state(client: Client, pools: AbstractSet[str] | None = None) -> S
         wanted = pools is None or pool.name in pools
         queues = await client.queues.list(pool=pool.name) if wanted else []
         limits = await client.limits.list(pool=pool.name) if wanted else []
-        entries[pool.name] = entry_of(pool, queues, limits)
+        template = await _template_of(client, pool) if wanted else None
+        entries[pool.name] = entry_of(pool, queues, limits, template)
     return State(entries, {stored.name: stored for stored in await client.deployments.list()})
 
 
-def entry_of(pool: WorkPool, queues: list[WorkQueue], limits: list[KeyLimit]) -> PoolEntry:
+async def _template_of(client: Client, pool: WorkPool) -> dict[str, Any] | None:
+    """The template that was set for the pool; None where its worker type's governs it."""
+    if pool.type == "function":
+        return None
+    try:
+        found = await client.pools.template(pool.name)
+    except InvalidInput:  # none was set, and the type is not installed here
+        return None
+    try:
+        return None if found == default_template(pool.type) else found
+    except InvalidInput:
+        return found
+
+
+def entry_of(
+    pool: WorkPool, queues: list[WorkQueue], limits: list[KeyLimit], template: dict[str, Any] | None
+) -> PoolEntry:
     """A pool as a file would declare it. Limits that deployments bring themselves are theirs."""
     return PoolEntry.model_construct(
         type=pool.type,
@@ -39,6 +59,7 @@ def entry_of(pool: WorkPool, queues: list[WorkQueue], limits: list[KeyLimit]) ->
         retention=pool.retention_ms / 1000,
         retention_count=pool.retention_count,
         crashes=pool.crash_budget,
+        template=template,
         queues={
             queue.name: QueueEntry.model_construct(
                 priority=queue.priority, limit=queue.limit, description=queue.description, paused=queue.paused

@@ -45,7 +45,7 @@ async def applied(client: Client, text: str = FILE, **options: object) -> Plan:
     manifest = read_manifest(text, "sluice.yaml", {})
     state = await read_state(client, manifest.pools.keys())
     wanted = plan(manifest, state, **options)  # type: ignore[arg-type]
-    await check_plan(client, wanted, state)
+    check_plan(wanted, state)
     await apply(client, wanted)
     return wanted
 
@@ -97,7 +97,8 @@ ODD = r"""
     paused: true
     timeout: 90.5
     keys: ['tenant:{{ parameters.tenant }}']
-    job_variables: {env: {'1': '07', é: '🙂', '<<': x, on: y}, empty: {}, none: [], f: 1.0e+30, l: {z: 1, a: "a\n"}}
+    job_variables: {env: {'1': '07', é: '🙂', '<<': x, on: y}}
+    parameters: {empty: {}, none: [], f: 1.0e+30, l: {z: 1, a: "a\n"}}
     schedules:
       - {interval: 1h, anchor: 2030-01-01T00:00:00Z, paused: true}
       - {at: 2031-05-05T05:05:05+02:00}
@@ -234,3 +235,55 @@ async def test_after_an_error_on_the_way_the_next_time_goes_on_from_there(client
     assert refused.value.__notes__ == ["1 change was made before it; `sluice deploy` again goes on from there"]
     assert (await client.deployments.get("load")).document.parameters["day"] == "friday"
     assert told(await applied(client, changed)) == ["update deployment mail"]
+
+
+TEMPLATE = """pools:
+  etl:
+    type: process
+    template:
+      job_configuration: {command: '{{ command }}', env: '{{ env }}', working_dir: '{{ folder }}'}
+      variables:
+        type: object
+        properties: {command: {type: string}, env: {type: object}, folder: {type: string, default: '\\{{ $HOME }}'}}
+"""
+
+
+async def test_a_base_job_template_is_set_kept_exported_and_taken_back(client: Client):
+    assert told(await applied(client, TEMPLATE)) == ["create pool etl"]
+    kept = await client.pools.template("etl")
+    assert kept["variables"]["properties"]["folder"]["default"] == "{{ $HOME }}"
+    assert told(await applied(client, TEMPLATE)) == []
+    text = export(await read_state(client))
+    assert told(await applied(client, text)) == []
+    assert export(await read_state(client)) == text
+    assert told(await applied(client, "pools: {etl: {}}")) == []
+    changed = await applied(client, TEMPLATE.replace("folder: {type: string", "folder: {type: string, title: Folder"))
+    assert [each.pointer for each in changed.pending[0].differences] == ["/template/variables/properties/folder/title"]
+    assert told(await applied(client, "pools: {etl: {template: {}}}")) == ["update pool etl"]
+    assert "template" not in export(await read_state(client))
+
+
+async def test_a_template_that_cannot_work_changes_nothing(client: Client):
+    with pytest.raises(ManifestFaults, match=r"sluice.yaml:5: /pools/etl/template/job_configuration/working_dir: "):
+        await applied(client, TEMPLATE.replace("{{ folder }}", "{{ nowhere }}"))
+    with pytest.raises(ManifestFaults, match=r"sluice.yaml:4: /pools/etl/template: function workers"):
+        await applied(client, TEMPLATE.replace("type: process", "type: function"))
+    assert await client.pools.list() == []
+
+
+async def test_job_variables_that_the_template_refuses_are_told_where_they_stand(client: Client):
+    text = TEMPLATE + "deployments:\n  - name: a\n    pool: etl\n    command: [x]\n    job_variables:\n"
+    with pytest.raises(ManifestFaults) as refused:
+        await applied(client, text + "      folder: /x\n      env: 5\n      colour: red\n")
+    places = [(found.line, found.pointer) for found in refused.value.findings]
+    assert places == [(15, "/deployments/0/job_variables/env"), (16, "/deployments/0/job_variables/colour")]
+    schedule = "      folder: /x\n    schedules:\n      - {cron: '@daily', job_variables: {folder: 5}}\n"
+    with pytest.raises(ManifestFaults, match="sluice.yaml:16: /deployments/0/schedules/0/job_variables/folder"):
+        await applied(client, text + schedule)
+    assert await client.pools.list() == []
+    assert told(await applied(client, text + "      folder: /x\n")) == ["create pool etl", "create deployment a"]
+    wider = (
+        text.replace("properties: {", "properties: {colour: {type: string}, ") + "      folder: /x\n      colour: red\n"
+    )
+    wider = wider.replace("job_configuration: {", "job_configuration: {paint: '{{ colour }}', ")
+    assert told(await applied(client, wider)) == ["update pool etl", "update deployment a"]

@@ -23,7 +23,7 @@ async def test_a_file_to_be_copied_is_applied_and_then_changes_nothing(client: C
     manifest = read_manifest(text, "sluice.yaml", {})
     assert manifest.deployments
     first = plan(manifest, await read_state(client))
-    await check_plan(client, first, await read_state(client))
+    check_plan(first, await read_state(client))
     await apply(client, first)
     assert plan(manifest, await read_state(client)).pending == []
 
