@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from .pull_steps import GitClone
+from dispatcher.deployments.pull_steps import GitClone
 
 _KEPT = (
     "GIT_CONFIG_GLOBAL",

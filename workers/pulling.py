@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from dispatcher.deployments.pull_steps import GitClone, SecretReference, SetWorkingDirectory, Step, read_steps
 from dispatcher.errors import InvalidInput
 from dispatcher.redaction import HIDDEN, hide_passwords
 
@@ -22,7 +23,6 @@ from .contract import Outcome
 from .git import clone_words, git_environment
 from .outcomes import error_result, failure
 from .output import Output
-from .pull_steps import GitClone, SecretReference, SetWorkingDirectory, Step, read_steps
 
 _STEP_SECONDS = 600.0
 _LAST_OUTPUT_SECONDS = 2.0

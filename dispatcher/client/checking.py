@@ -5,6 +5,7 @@ from typing import Any
 
 from ..deployments import Deployment
 from ..deployments.parameters import parameter_faults
+from ..deployments.pull_steps import step_faults
 from ..deployments.texts import check_text
 from ..documents import Fault
 from ..errors import InvalidInput
@@ -15,7 +16,7 @@ from ..schedules import check
 
 def deployment_faults(deployment: Deployment) -> list[Fault]:
     """What is wrong with it, wherever it is to go."""
-    found = [*_schedule_faults(deployment), *_text_faults(deployment)]
+    found = [*_schedule_faults(deployment), *_text_faults(deployment), *step_faults(deployment.pull)]
     try:
         found += parameter_faults(deployment.parameter_schema, deployment.parameters, whole=False)
     except InvalidInput as error:

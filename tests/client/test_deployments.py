@@ -226,6 +226,14 @@ async def test_job_variables_are_held_against_the_pools_template(client: Client)
     assert run.spec.job_variables == {"region": "eu"}
 
 
+async def test_pull_steps_are_looked_at_before_they_are_written(client: Client) -> None:
+    await client.pools.create("shell", type="process")
+    steps = [{"git_clone": {"repository": "--upload-pack=x"}}, {"run_shell_script": {"script": "ls"}}]
+    wrong = read_deployment({"name": "etl", "pool": "shell", "command": ["true"], "pull": steps})
+    with pytest.raises(InvalidInput, match="/pull/0.*/pull/1: 'run_shell_script'"):
+        await client.deployments.put(wrong)
+
+
 async def test_a_registered_function_is_deployed_with_the_schema_of_its_parameters(stack: Stack) -> None:
     registered = functions()
     await stack.worker(registered)

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, ValidationError
 
-from dispatcher.documents import StrictModel, Words, checked_by, faults_of
-from dispatcher.errors import InvalidInput
+from ..documents import Fault, StrictModel, Words, checked_by, faults_of
+from ..errors import InvalidInput
 
 _PREFECT = "prefect.deployments.steps."
 _SCHEMES = ("file", "git", "http", "https", "ssh")
@@ -112,18 +112,22 @@ def checked(check: Any, values: Sequence[str]) -> list[str]:
 
 def read_steps(pull: Sequence[Mapping[str, Any]]) -> list[Step]:
     """The steps, in order. Raises InvalidInput with all faults and their places."""
-    steps: list[Step] = []
-    faults: list[str] = []
+    if faults := step_faults(pull):
+        raise InvalidInput("; ".join(f"{fault.pointer}: {fault.text}" for fault in faults))
+    return [_step(row) for row in pull]
+
+
+def step_faults(pull: Sequence[Mapping[str, Any]]) -> list[Fault]:
+    """What is wrong with the steps of a document."""
+    faults: list[Fault] = []
     for number, row in enumerate(pull):
         try:
-            steps.append(_step(row))
+            _step(row)
         except ValidationError as error:
-            faults += [f"{fault.pointer}: {fault.text}" for fault in faults_of(error, f"/pull/{number}")]
+            faults += faults_of(error, f"/pull/{number}")
         except InvalidInput as error:
-            faults.append(f"/pull/{number}: {error}")
-    if faults:
-        raise InvalidInput("; ".join(faults))
-    return steps
+            faults.append(Fault(f"/pull/{number}", str(error)))
+    return faults
 
 
 def _step(row: Any) -> Step:
