@@ -9,6 +9,7 @@ from .connecting import PoolOption, connected
 from .describing import Description, Repeated
 from .export import export
 from .failures import ExitCode
+from .inspecting import NoInspect, checked_changes, inspected
 from .output import TABLE, Column, Output, say, show, show_one
 from .values import instant, job_variables, moment, optional_duration, parameters
 from .watching import watch_run
@@ -66,12 +67,14 @@ def _name(stored: "Stored") -> str:
 async def create(
     name: str, /, *, pool: PoolOption = None, of: Description = _NONE,
     paused: Annotated[bool, Parameter(help="Its schedules rest until it is resumed.")] = False,
+    no_inspect: NoInspect = False,
 ) -> None:  # fmt: skip
-    """Create a deployment; its schedules begin at once."""
+    """Create a deployment; its schedules begin at once. An entrypoint is imported, to see what it takes."""
     from ..deployments import read_deployment
 
     async with connected(pool) as client:
         document = read_deployment({"name": name, "pool": client.pool, "paused": paused, **of.changes()})
+        document = await inspected(document, no_inspect=no_inspect)
         await client.deployments.put(document, expect=0)
     say(f"deployment {name!r} is there, in pool {document.pool}")
 
@@ -91,11 +94,15 @@ async def inspect(name: str, /, *, output: Output = TABLE) -> None:
 
 
 @app.command
-async def update(name: str, /, *, pool: PoolOption = None, of: Description = _NONE) -> None:
+async def update(
+    name: str, /, *, pool: PoolOption = None, of: Description = _NONE, no_inspect: NoInspect = False
+) -> None:
     """Change what is given; `--pool` moves it, with its schedules where they are. Lists are replaced whole."""
     async with connected() as client:
         changes = of.changes()
         stored = await client.deployments.get(name)
+        if changes:
+            changes = await checked_changes(client, stored.document, changes, pool, no_inspect=no_inspect)
         if pool is not None:
             stored = await client.deployments.move(name, pool)
         if changes:

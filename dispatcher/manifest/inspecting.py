@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..client.checking import deployment_faults
-from ..deployments.inspecting import SECONDS, with_schemas
+from ..deployments.inspecting import with_schemas
+from ..entrypoints.inspection import SECONDS
 from .document import Declared, Manifest
 from .places import ManifestFaults, path_of
 from .state import State
