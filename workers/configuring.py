@@ -41,7 +41,7 @@ class Configurations:
         template = await self._current()
         if isinstance(template, InvalidTemplate):
             raise _refused(f"the pool's template cannot be used: {template}")
-        secrets = Secrets(template.document.get("secrets", {}).get("allow", ()), clean_environment())
+        secrets = _secrets(template)
         levels = [Level("deployment", spec.deployment_variables or {}), Level("run", spec.job_variables or {})]
         try:
             found = template.render(levels, context=_context(run, spec), secrets=secrets).configuration
@@ -53,6 +53,11 @@ class Configurations:
             faults = "\n".join(f"{fault.pointer or 'all of it'}: {fault.text}" for fault in faults_of(error))
             text = f"the template makes no configuration of a {self._kind.type} worker:\n{secrets.hide(faults)}"
             raise _refused(text) from None  # the cause holds values
+
+    async def secrets(self) -> Secrets:
+        """What the pool allows of this worker's secrets; nothing while its template cannot be used."""
+        template = await self._current()
+        return Secrets((), {}) if isinstance(template, InvalidTemplate) else _secrets(template)
 
     def _fitting(self, configuration: dict[str, Any]) -> dict[str, Any]:
         """Without what is empty and unknown to this type: templates of Prefect have a name and labels everywhere."""
@@ -86,6 +91,10 @@ class Configurations:
                 return Template(json.loads(stored.text) if stored.text else template_of(self._kind.configuration))
             except InvalidTemplate as error:
                 return error
+
+
+def _secrets(template: Template) -> Secrets:
+    return Secrets(template.document.get("secrets", {}).get("allow", ()), clean_environment())
 
 
 def _context(run: HandOff, spec: RunSpec) -> dict[str, Any]:

@@ -19,12 +19,13 @@ and a new claim token. Everything here may therefore happen twice for one run id
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol, Self
 
 from pydantic import BaseModel
 
 from dispatcher.errors import InvalidInput
+from dispatcher.job_template import Resolver
 from dispatcher.models import HandOff, RunSpec
 
 from .services import NoServices, RunServices
@@ -65,6 +66,18 @@ class Configuration(BaseModel, extra="forbid"):
     """What a pool of this type may set for each run; a type subclasses it, its schema is the base job template."""
 
 
+class Configurator(Protocol):
+    """Makes the configurations of runs; the worker provides it."""
+
+    async def of_run(self, run: HandOff, spec: RunSpec) -> Configuration:
+        """The run's configuration. Raises CannotStart."""
+        ...
+
+    async def secrets(self) -> Resolver:
+        """Gives the secrets that the pool allows."""
+        ...
+
+
 class WorkerType(ABC):
     """One kind of infrastructure."""
 
@@ -85,14 +98,9 @@ class WorkerType(ABC):
     cancel_grace: float = 10.0
     """Seconds that a run has to end once it is asked; the worker sets it."""
     _services: Callable[[HandOff], RunServices] = NoServices
+    _configure: Configurator | None = None
 
-    _configure: Callable[[HandOff, RunSpec], Awaitable[Configuration]] | None = None
-
-    def attach(
-        self,
-        services: Callable[[HandOff], RunServices],
-        configure: Callable[[HandOff, RunSpec], Awaitable[Configuration]] | None = None,
-    ) -> None:
+    def attach(self, services: Callable[[HandOff], RunServices], configure: Configurator | None = None) -> None:
         """What the code of runs may ask of their worker, and how their configurations are made.
 
         Called at the start of each session, before its first run.
@@ -106,7 +114,13 @@ class WorkerType(ABC):
         """
         if self._configure is None:
             raise InvalidInput(f"{self.type}: a run is configured by its worker, and there is none")
-        return await self._configure(run, spec)
+        return await self._configure.of_run(run, spec)
+
+    async def secrets(self) -> Resolver:
+        """Gives secrets of this worker that the pool's template allows. It raises InvalidInput for others."""
+        if self._configure is None:
+            raise InvalidInput(f"{self.type}: secrets are given by a worker, and there is none")
+        return await self._configure.secrets()
 
     def services(self, run: HandOff) -> RunServices:
         """What the code of this claim may ask of its worker."""

@@ -27,7 +27,7 @@ from .contract import CannotStart, Configuration, Outcome, WorkerType
 from .folders import Folder, Folders
 from .outcomes import error_result, failure
 from .output import Output
-from .pulling import Puller, PullFailed
+from .pulling import Manner, Puller, PullFailed
 from .served import LineService
 from .services import RunServices
 
@@ -175,7 +175,7 @@ class ProcessWorker(WorkerType):
                 services.tell("log", "info", text)
 
         try:
-            return await self._puller.pull(plan.spec.pull, folder.path, start, say)
+            return await self._puller.pull(plan.spec.pull, folder.path, start, Manner(say, await self.secrets()))
         except PullFailed as error:
             raise CannotStart(error.outcome(plan.retry, run.attempt)) from None
 

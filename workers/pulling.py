@@ -11,11 +11,12 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from dispatcher.deployments.pull_steps import GitClone, SecretReference, SetWorkingDirectory, Step, read_steps
 from dispatcher.errors import InvalidInput
+from dispatcher.job_template import Resolver
 from dispatcher.redaction import HIDDEN, hide_passwords
 
 from .children import Child, Children, Order, StartFailed
@@ -26,7 +27,6 @@ from .output import Output
 
 _STEP_SECONDS = 600.0
 _LAST_OUTPUT_SECONDS = 2.0
-_LARGEST_SECRET = 65_536
 _PLACEHOLDER = re.compile(r"\{\{\s*([\w-]+)\.directory\s*\}\}")
 Say = Callable[[str], None]
 
@@ -46,20 +46,22 @@ class PullFailed(Exception):
         return Outcome("failed", "pull_failed", error_result(text))
 
 
-def secret_of(reference: SecretReference, environment: Mapping[str, str]) -> str:
-    """The secret, from this worker's environment or a file of it. Raises PullFailed, which names the place only."""
-    kind, _, place = reference.secret_ref.partition(":")
+def secret_of(reference: SecretReference, secrets: Resolver) -> str:
+    """The secret, as this worker has it and the pool allows. Raises PullFailed, which names the place only."""
     try:
-        if kind == "env":
-            found = environment[place]
-        else:
-            with Path(place).open(encoding="utf-8") as file:
-                found = file.read(_LARGEST_SECRET).strip()
-    except (KeyError, OSError, ValueError):
-        raise PullFailed(f"the secret {reference.secret_ref!r} is not on this worker: set it there") from None
+        found = secrets(reference.secret_ref).strip()
+    except InvalidInput as error:
+        raise PullFailed(str(error)) from None
     if not found or not found.isprintable():
         raise PullFailed(f"the secret {reference.secret_ref!r} is empty or has more than one line")
     return found
+
+
+class Manner(NamedTuple):
+    """How a run's steps are done: to whom git's words are told, and who knows secrets."""
+
+    say: Say
+    secrets: Resolver
 
 
 class Puller:
@@ -68,24 +70,24 @@ class Puller:
     def __init__(self, children: Children, environment: Mapping[str, str], seconds: float = _STEP_SECONDS) -> None:
         self._children, self._environment, self.seconds = children, environment, seconds
 
-    async def pull(self, steps: Sequence[Mapping[str, Any]], own: str, start: str, say: Say) -> str:
+    async def pull(self, steps: Sequence[Mapping[str, Any]], own: str, start: str, manner: Manner) -> str:
         """Where the run is executed: `start`, as the steps change it. Clones go into `own`. Raises PullFailed."""
         try:
             wanted = read_steps(steps)
         except InvalidInput as error:
             raise PullFailed(str(error)) from None
-        return await Pull(self, own, start, say).execute(wanted)
+        return await Pull(self, own, start, manner).execute(wanted)
 
-    async def clone(self, step: GitClone, target: str, say: Say) -> None:
+    async def clone(self, step: GitClone, target: str, manner: Manner) -> None:
         """Clone into a folder that is not there yet. Raises PullFailed."""
-        token = secret_of(step.access_token, self._environment) if step.access_token else None
+        token = secret_of(step.access_token, manner.secrets) if step.access_token else None
         environment = git_environment(self._environment, step, token)
         clean = partial(_without, _forms(token) if token else [])
         try:
             async with asyncio.timeout(self.seconds):
                 for words in clone_words(step, target):
                     order = Order(words, environment, str(Path(target).parent))
-                    await self._run(order, clean, lambda text: say(clean(text)))
+                    await self._run(order, clean, lambda text: manner.say(clean(text)))
         except TimeoutError:
             raise PullFailed(f"cloning took longer than its {self.seconds:g} s", may_pass=True) from None
 
@@ -144,8 +146,8 @@ def _not_started(error: StartFailed) -> PullFailed:
 class Pull:
     """The steps of one run."""
 
-    def __init__(self, puller: Puller, own: str, start: str, say: Say) -> None:
-        self._puller, self._own, self._say = puller, own, say
+    def __init__(self, puller: Puller, own: str, start: str, manner: Manner) -> None:
+        self._puller, self._own, self._manner = puller, own, manner
         self._place = start
         self._clones: dict[str, str] = {}
 
@@ -156,7 +158,7 @@ class Pull:
                 target = str(Path(self._own, step.folder_name))
                 if target in self._clones.values():
                     target += f"-{number}"
-                await self._puller.clone(step, target, self._say)
+                await self._puller.clone(step, target, self._manner)
                 self._clones[step.id or f"step {number}"] = self._place = target
             else:
                 self._place = self._wanted(step)

@@ -22,6 +22,11 @@ class Secrets:
 
     def __call__(self, place: str) -> str:
         """The value. Raises InvalidInput, which names the place only."""
+        if not is_allowed(place, self._allowed):
+            known = ", ".join(self._allowed) or "none"
+            raise InvalidInput(
+                f"the secret {place!r} is not allowed by the pool's template; `secrets.allow` says: {known}"
+            )
         kind, _, name = place.partition(":")
         try:
             value = self._environment[name] if kind == "env" else self._read(name)

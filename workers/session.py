@@ -71,7 +71,7 @@ class Session:
         place = Place(pool, joining.name)
         self._logs = LogWriter(store, pool, joining.name, clock)
         self._assistance = Assistance(store, place, clock, self._logs, self._want_turn)
-        kind.attach(self._assistance.of_run, Configurations(store, pool, kind, clock).of_run)
+        kind.attach(self._assistance.of_run, Configurations(store, pool, kind, clock))
         kind.cancel_grace = manner.cancel_grace
         self._execution = Execution(
             store, place, kind, clock,

@@ -55,6 +55,8 @@ class Runs:
 async def runs(stack: Stack, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Runs]:
     monkeypatch.setenv("GIT_TOKEN", CANARY)
     await stack.client.pools.create("processes", type="process")
+    template = {**await stack.client.pools.template("processes"), "secrets": {"allow": ["env:GIT_TOKEN", "file:/*"]}}
+    await stack.client.pools.set_template("processes", template)
     kind = ProcessWorker()
     worker = await stack.worker(kind, pool="processes", limit=8, cancel_grace=1.0)
     async with Client(redis_url, pool="processes") as client:
