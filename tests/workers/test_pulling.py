@@ -166,7 +166,7 @@ async def test_many_runs_clone_the_same_repository_at_once(runs: Runs, repositor
         (clone("/x", colour="red"), "/pull/0/colour: is not known here"),
         (clone("https://host/x", access_token="hunter2"), "/pull/0/access_token: "),
         (clone("git://host/x", access_token={"secretRef": "env:A"}), "is sent to https repositories only"),
-        (clone("https://host/x", access_token={"secretRef": "env:SLUICE_REDIS_URL"}), "is not on this worker"),
+        (clone("https://host/x", access_token={"secretRef": "env:SLUICE_REDIS_URL"}), "is not allowed by the pool"),
         (clone("https://host/x", access_token={"secretRef": "file:/no/such"}), "'file:/no/such' is not on this"),
         (go_to("/no/such"), "there is no directory '/no/such'"),
         (go_to("{{ code.directory }}"), "no step with the id 'code' before it"),
