@@ -116,7 +116,7 @@ class WorkerType(ABC):
             raise InvalidInput(f"{self.type}: a run is configured by its worker, and there is none")
         return await self._configure.of_run(run, spec)
 
-    async def secrets(self) -> Resolver:
+    async def _secrets(self) -> Resolver:
         """Gives secrets of this worker that the pool's template allows. It raises InvalidInput for others."""
         if self._configure is None:
             raise InvalidInput(f"{self.type}: secrets are given by a worker, and there is none")

@@ -175,7 +175,7 @@ class ProcessWorker(WorkerType):
                 services.tell("log", "info", text)
 
         try:
-            return await self._puller.pull(plan.spec.pull, folder.path, start, Manner(say, await self.secrets()))
+            return await self._puller.pull(plan.spec.pull, folder.path, start, Manner(say, await self._secrets()))
         except PullFailed as error:
             raise CannotStart(error.outcome(plan.retry, run.attempt)) from None
 

@@ -80,8 +80,9 @@ def plain(value: object) -> Any:
         return value.isoformat(timespec="milliseconds")
     if is_dataclass(value):
         return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
-    if hasattr(value, "model_dump"):
-        value = value.model_dump(mode="json", exclude_defaults=True)
+    dump: Callable[..., object] | None = getattr(value, "model_dump", None)
+    if dump is not None:
+        value = dump(mode="json", exclude_defaults=True)
     if isinstance(value, Mapping):
         return {str(key): plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple | set | frozenset):

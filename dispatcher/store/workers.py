@@ -27,7 +27,10 @@ Claim: TypeAlias = tuple[str, str]
 
 
 class Turn(NamedTuple):
-    """A turn's answer, at the server's `now_ms`. `last` is the highest number given so far; `go` is 'drain', 'stop' or ''; `orders` cancel."""
+    """A turn's answer, at the server's `now_ms`.
+
+    `last` is the highest number given so far; `go` is 'drain', 'stop' or ''; `orders` cancel.
+    """
 
     now_ms: int
     more: bool
