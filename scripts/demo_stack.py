@@ -1,6 +1,7 @@
 """The demonstration: 400 runs, three queues, limits, two workers, one of them killed; then what the runs wrote down.
 
-Beside them a process worker executes commands and Python entrypoints that a program without Sluice published.
+Beside them a process worker executes commands and Python entrypoints that a program without Sluice published, and two
+schedulers share a deployment that is due every second.
 
 What is counted comes from lines that the runs append to a file (examples/demo/tasks.py). Sluice executes a run again
 when its worker dies before the end was reported, so the kill waits for a moment at which every end that was written has
@@ -19,6 +20,7 @@ from pathlib import Path
 
 import anyio
 from demonstration import processes as by_process
+from demonstration import scheduled
 from demonstration.load import POOL, WORKER_LIMIT, Planned, prepare, publish
 from demonstration.report import Facts, Line, lines, table
 from demonstration.stack import Processes
@@ -29,7 +31,7 @@ from dispatcher.embedded import EmbeddedServer
 
 RUNS = 400
 LEASE = 3.0
-PATIENCE = 40.0
+PATIENCE = 60.0
 KILL_AT = 0.4
 
 
@@ -104,26 +106,31 @@ async def are_there(client: Client, workers: int) -> bool:
 async def demonstrate(folder: Path) -> list[Line]:
     """Run it all in a folder; what was promised and seen. Raises TimeoutError when it takes too long."""
     async with EmbeddedServer(folder / "server") as server, Client(server.url, pool=POOL) as client:
-        print(f"embedded {server.server.kind}, dispatcher, scheduler, three workers; {RUNS} runs")
+        print(f"embedded {server.server.kind}, dispatcher, two schedulers, four workers; {RUNS} runs")
         with Processes(server.url, folder) as processes:
             processes.sluice("dispatcher", "start")
             processes.sluice("scheduler", "start")
             await prepare(client)
             await by_process.begin(client, processes)
+            scheduled.begin(processes)
             start = ("worker", "start", "--pool", POOL, "--app", "tasks:functions", "--lease", f"{LEASE:g}s")
             workers = [
                 processes.sluice(*start, "--limit", str(WORKER_LIMIT), "--name", name) for name in ("one", "two")
             ]
             with anyio.fail_after(PATIENCE):
                 await until(partial(are_there, client, len(workers)), processes)
+                await until(partial(scheduled.is_ready, client), processes)
+                await scheduled.deploy(processes)
                 await by_process.publish(server.url)
                 plans = await publish(client, RUNS)
                 pid, at_ns, at = await follow(client, plans, processes, workers[1].pid)
                 await until(partial(is_settled, client), processes)
                 await until(partial(by_process.are_over, client), processes)
+                await until(partial(scheduled.has_run, client), processes)
             runs = await client.list(limit=2 * RUNS, states=list(RunState))
             facts = Facts(plans, runs, Witness.read(folder / "witness.log"), (pid, at_ns), at, LEASE)
-            return [*lines(facts), *await by_process.lines(client, processes.log_of("processes"))]
+            log = processes.log_of("processes")
+            return [*lines(facts), *await by_process.lines(client, log), *await scheduled.lines(client)]
 
 
 def main() -> int:

@@ -41,6 +41,13 @@ class Processes:
         self._words.append(" ".join(words[:2]))
         return process
 
+    def forget_ended(self) -> None:
+        """The last one was to end. Raises RuntimeError with its last words when it failed."""
+        if self._all[-1].poll() == 0:
+            self._all.pop()
+            self._words.pop()
+        self.check()
+
     def check(self) -> None:
         """Raise RuntimeError with its last words when a process has ended that was not killed on purpose."""
         for number, process in enumerate(self._all):
