@@ -114,6 +114,7 @@ class BlockingClient:
     result = _call(Client.result)
     cancel = _call(Client.cancel)
     retry = _call(Client.retry)
+    deploy = _call(Client.deploy)
     preview = _call(Client.preview)
 
     def __enter__(self) -> Self:

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Self, Unpack
 
 from ..clock import Clock, SystemClock
+from ..deployments import Stored, read_deployment
 from ..errors import InvalidInput, ResultTimeout
 from ..ids import new_run_id
 from ..models import LogLine, Published, Run, RunState
@@ -173,6 +174,13 @@ class Client:
         except ValueError as error:
             raise InvalidInput(f"{error}: one of {', '.join(RunState)}") from error
         return await self._store.lister.find(pool or self.pool, wanted, queue, limit)
+
+    async def deploy(self, name: str, /, **fields: Any) -> Stored:
+        """Create or change a deployment; `fields` are those of its document, `pool` the client's when it is not said.
+
+        The same again changes nothing. Raises InvalidInput with all that is wrong, PoolNotFound, DeploymentExists.
+        """
+        return await self.deployments.put(read_deployment({"pool": self.pool, **fields, "name": name}))
 
     async def preview(self, hours: float = 1.0, *, pool: str | None = None) -> "builtins.list[Upcoming]":
         """What is due in a pool for so many hours, soonest first, and what is late. Raises PoolNotFound."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from dispatcher import Client, InvalidInput, PoolNotFound, RunState
+from dispatcher import BlockingClient, Client, InvalidInput, PoolNotFound, RunState
 from dispatcher.deployments import Deployment, read_deployment
 from dispatcher.errors import DeploymentChanged, DeploymentExists, DeploymentNotFound, ScheduleNotFound
 from tests.support.stack import Stack
@@ -254,3 +254,19 @@ async def test_a_run_that_is_tried_again_is_still_its_deployments(client: Client
     assert (again.spec.deployment, again.keys, again.spec.parameters) == (
         "etl daily", ("deployment:etl%20daily",), {"a": 1},
     )  # fmt: skip
+
+
+async def test_the_client_deploys_in_a_line(client: Client) -> None:
+    stored = await client.deploy("etl", function="add", schedules=[{"cron": "0 9 * * *"}])
+    assert (stored.name, stored.pool, stored.version) == ("etl", "default", 1)
+    assert (await client.deploy("etl", function="add", schedules=[{"cron": "0 9 * * *"}])).version == 1
+    with pytest.raises(InvalidInput, match="/when: is not known"):
+        await client.deploy("etl", function="add", when="later")
+
+
+def test_so_does_the_blocking_client(redis_url: str) -> None:
+    with BlockingClient(redis_url) as blocking:
+        blocking.pools.create("default")
+        assert blocking.deploy("etl", function="add").version == 1
+        run = blocking.deployments.run("etl", {"a": 1})
+        assert blocking.get(run).spec.deployment == "etl"
