@@ -8,6 +8,7 @@ A later level always wins. How it meets the earlier ones is said by `x-merge` in
     union     the same, without what is there already
 
 A dotted name (`env.FOO`) sets one place and leaves the rest. Within a level, the plain name wins over dotted ones.
+An `env` of null adds nothing to it, as in Prefect: a file that says `env:` and no more takes nothing away.
 """
 
 from collections.abc import Mapping, Sequence
@@ -66,6 +67,8 @@ def merged_tree(template: Mapping[str, Any], levels: Sequence[Level]) -> tuple[d
     faults: list[Fault] = []
     for level in (defaults_of(template), *levels):
         for name, change in _changes(level, schemas, faults).items():
+            if name == "env" and change.value is None:
+                continue
             made = stamped(change.value, level.name)
             how = strategy(name, schemas.get(name)) if change.whole else "deep"
             tree[name] = _met(tree[name], made, how) if name in tree else made

@@ -12,7 +12,7 @@ import jsonschema_rs
 from ..documents import Fault, pointer_of
 from .nodes import Path
 
-_VALUES = frozenset({"default", "examples", "enum", "const", "x-merge"})
+_VALUES = frozenset({"default", "example", "examples", "enum", "const", "x-merge"})
 """Names in a schema below which there are values, no schemas."""
 _NAMED = frozenset({"properties", "patternProperties", "definitions", "$defs", "dependentSchemas"})
 """Names below which every name is somebody's own."""
@@ -118,13 +118,19 @@ def _ring(edges: dict[Path, list[Path]]) -> Path | None:
     return None
 
 
-def validator(variables: Mapping[str, Any], *, required: bool = True) -> jsonschema_rs.Draft202012Validator:
+def validator(variables: Mapping[str, Any]) -> jsonschema_rs.Draft202012Validator:
     """What validates variables. Raises ValidationError of jsonschema_rs for what is no schema."""
     schema = lenient(dict(variables))
-    if not required:
-        schema.pop("required", None)
     schema.pop("$schema", None)
     return jsonschema_rs.Draft202012Validator(schema, retriever=refused)
+
+
+def is_only_missing(error: jsonschema_rs.ValidationError) -> bool:
+    """Whether a value would fit if something required were added to it, at any depth."""
+    kind = error.kind
+    if isinstance(kind, jsonschema_rs.ValidationErrorKind.AnyOf | jsonschema_rs.ValidationErrorKind.OneOfNotValid):
+        return any(all(is_only_missing(inner) for inner in branch) for branch in kind.context)
+    return isinstance(kind, jsonschema_rs.ValidationErrorKind.Required)
 
 
 def lenient(schema: Any) -> Any:
@@ -154,7 +160,15 @@ def _allow_null(schema: dict[str, Any]) -> None:
     if not isinstance(properties, dict) or not isinstance(required, list):
         return
     for name, part in properties.items():
-        if name not in required and isinstance(part, dict) and isinstance(part.get("type"), str):
-            properties[name] = {**part, "type": sorted({part["type"], "null"})}
+        kinds = _kinds(part) if name not in required else []
+        if kinds:
+            properties[name] = {**part, "type": sorted({*kinds, "null"})}
             if isinstance(part.get("enum"), list) and None not in part["enum"]:
                 properties[name]["enum"] = [*part["enum"], None]
+
+
+def _kinds(schema: Any) -> list[str]:
+    """The types that a schema names, none where it says them otherwise."""
+    said = schema.get("type") if isinstance(schema, dict) else None
+    kinds: list[Any] = said if isinstance(said, list) else [said]
+    return kinds if all(isinstance(kind, str) for kind in kinds) else []

@@ -10,16 +10,19 @@ from ..documents import Fault, pointer_of
 from .merging import POOL, STRATEGIES, defaults_of
 from .nodes import Leaf, Node, Path, SecretReference, leaves, plain, referred, strangers
 from .placeholders import MalformedDefault, Placeholder, found_in, named_in
-from .schema import schema_faults, subschemas, validator
+from .schema import is_only_missing, schema_faults, subschemas, validator
 from .secrets import allowed_places, pattern_fault, place_fault, secret_faults
 
 _KNOWN = ("job_configuration", "variables", "secrets")
 _NOT_TEXT = "takes no text, and a secret is text"
+_BLOCK = ("$ref", "block_document_id")
+"""How a value refers to a block of Prefect's: `{"$ref": {"block_document_id": ID}}`."""
 _ELSEWHERE = {
     "prefect.blocks.": "Sluice has no blocks: use a variable, whose value may be a secretRef",
     "prefect.variables.": "Sluice has no variables of a server: declare one in `variables`",
     "$": "a template reads no environment: use a variable, whose value may be a secretRef such as env:NAME",
 }
+_REFERS = f"refers to a block: {_ELSEWHERE['prefect.blocks.']}"
 
 
 def shape_faults(template: Any) -> list[Fault]:
@@ -77,6 +80,8 @@ def _configuration_faults(
         if text := place_fault(place, patterns):
             yield Fault(pointer_of(path), text)
     elif isinstance(value, dict):
+        if _is_block(value):
+            yield Fault(pointer_of(path), _REFERS)
         for name, part in value.items():
             yield from _text_faults(name, (*path, name), template)
             yield from _configuration_faults(part, (*path, name), template, patterns)
@@ -110,14 +115,17 @@ def _placeholder_fault(placeholder: Placeholder, template: Mapping[str, Any]) ->
     return f"{placeholder.raw} is not declared: add {placeholder.root!r} to variables.properties"
 
 
+def _is_block(value: Any) -> bool:
+    outer, inner = _BLOCK
+    return isinstance(value.get(outer), dict) and inner in value[outer]
+
+
 def _foreign_defaults(properties: Mapping[str, Any]) -> Iterator[Fault]:
     """Defaults that another system would fill in; here they would stay as they are."""
     for name, schema in properties.items():
         default = schema.get("default") if isinstance(schema, dict) else None
         place = pointer_of(("variables", "properties", name, "default"))
-        if isinstance(default, dict) and isinstance(default.get("$ref"), dict):
-            yield Fault(place, f"refers to a block: {_ELSEWHERE['prefect.blocks.']}")
-        elif isinstance(default, str) and not _is_malformed(default):
+        if isinstance(default, str) and not _is_malformed(default):
             for prefix in ("prefect.blocks.", "prefect.variables."):
                 if any(found.name.startswith(prefix) for found in named_in(default)):
                     yield Fault(place, f"values are never read as templates, and {_ELSEWHERE[prefix]}")
@@ -140,6 +148,9 @@ def tree_faults(template: Mapping[str, Any], tree: dict[str, Node], *, required:
     """What is wrong with merged variables: secrets, names that are not known, and what the schema says."""
     patterns = allowed_places(template)
     found = [fault for path, leaf in leaves(tree) for fault in secret_faults(path, leaf, patterns)]
+    found += [
+        Fault(pointer_of(path[:-2]), f"{_REFERS}{_by(tree, path)}") for path, _ in leaves(tree) if path[-2:] == _BLOCK
+    ]
     variables = template["variables"]
     if "additionalProperties" not in variables and "patternProperties" not in variables:
         known = declared(template)
@@ -158,7 +169,9 @@ def _schema_faults(variables: Mapping[str, Any], tree: dict[str, Node], *, requi
         if name not in values and "." in name and (node := found_in(tree, name)) is not None:
             values[name] = plain(node, _stand_in)
     hidden = {path for path, leaf in leaves(tree) if isinstance(leaf.value, SecretReference)}
-    for error in validator(variables, required=required).iter_errors(values):
+    for error in validator(variables).iter_errors(values):
+        if not required and is_only_missing(error):
+            continue
         path: Path = tuple(error.instance_path)
         if path not in hidden:
             yield Fault(pointer_of(path), f"{error.message[:500]}{_by(tree, path)}")

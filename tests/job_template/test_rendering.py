@@ -111,6 +111,15 @@ def test_a_null_default_is_none_and_a_null_of_a_run_is_a_value():
     assert render(made, [Level("run", {"a": None})]).configuration == {"a": None}
 
 
+@pytest.mark.parametrize("own", [{"A": "1"}, "{{ env }}"])
+@pytest.mark.parametrize(
+    "given", [({"env": None}, {}), ({}, {"env": None}), ({"env": None, "env.B": "2"}, {"env": None})]
+)
+def test_an_environment_of_null_adds_nothing_and_takes_nothing(own: Any, given: tuple[dict[str, Any], dict[str, Any]]):
+    made = template({"env": own}, env={"type": "object", "default": {"A": "1"}})
+    assert render(made, levels(*given)).configuration == {"env": {"A": "1"}}
+
+
 def test_variables_of_an_environment_are_text_and_null_stays():
     made = template({"env": "{{ env }}"}, env={"type": "object", "default": {"A": 1}})
     found = render(made, [Level("run", {"env": {"MY": 42, "B": True, "OTHER": None, "E": ""}})])

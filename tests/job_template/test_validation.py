@@ -45,6 +45,9 @@ def variables(schema: dict[str, Any], given: dict[str, Any], *, required: bool =
         (template({}, {"a": {"x-merge": "sideways"}}), ["/variables/properties/a/x-merge"]),
         (template({}, {"a": {"properties": {"b": {"x-merge": "deep"}}}}), ["/variables/properties/a/properties/b/x-merge"]),  # noqa: E501 - a row of cases
         (template({}, {"a": {"default": {"$ref": {"block_document_id": "1"}}}}), ["/variables/properties/a/default"]),
+        (template({}, {"a": {"default": {"b": [{"$ref": {"block_document_id": "1"}}]}}}),
+         ["/variables/properties/a/default/b/0"]),
+        (template({"a": [{"$ref": {"block_document_id": "1"}}]}, {}), ["/job_configuration/a/0"]),
         (template({}, {"a": {"default": "{{ prefect.blocks.secret.x }}"}}), ["/variables/properties/a/default"]),
         (template({}, {}, secrets={"allow": ["env:A*", "DB_*", 1]}), ["/secrets/allow/1", "/secrets/allow/2"]),
         (template({}, {}, secrets=["env:A"]), ["/secrets"]),
@@ -81,6 +84,15 @@ def test_what_is_required_may_come_with_the_run():
     assert variables(schema, {}, required=False) == []
     assert [place for place, _ in variables(schema, {})] == [""]
     assert variables(schema, {"a": None}) != []
+
+
+def test_a_reference_to_a_block_is_refused_and_says_what_to_do():
+    schema = {"properties": {"a": {"type": "object"}, "env": {"type": "object"}}}
+    block = {"$ref": {"block_document_id": "1"}}
+    found = variables(schema, {"a": block, "env.A": block})
+    assert sorted(place for place, _ in found) == ["/a", "/env/A"]
+    assert all("no blocks" in text and "secretRef" in text and "(set by run)" in text for _, text in found)
+    assert variables(schema, {"a": {"$ref": "#/definitions/A", "block_document_id": "1"}}) == []
 
 
 def test_null_is_an_answer_for_what_is_optional():
