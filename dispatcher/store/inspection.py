@@ -135,14 +135,7 @@ class Inspection:
         return sorted(found | {"|".join(_text(bucket).split("|")[:2]) for bucket in parked})
 
     async def _read(self, *commands: tuple[Any, ...]) -> list[Any]:
-        try:
-            async with self._link.client.pipeline(transaction=False) as pipe:
-                for command in commands:
-                    pipe.execute_command(*command)
-                rows: list[Any] = await pipe.execute()
-        except (RedisError, OSError) as error:
-            raise self._link.error(error) from error
-        return rows
+        return await self._link.execute(commands)
 
 
 def _text(value: Any) -> str:

@@ -1,6 +1,7 @@
 """What all stores share: the clients, script calls, and exceptions in our words."""
 
 import asyncio
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -51,6 +52,20 @@ class Link:
             raise ServerSilent(hide_passwords(self.url), f"silent for {connection.CALL_SECONDS} s") from error
         except (RedisError, OSError) as error:
             raise self.error(error) from error
+
+    async def execute(self, commands: Iterable[tuple[Any, ...]]) -> list[Any]:
+        """Commands that read or write one value each, in one round trip, not at one moment; raises ServerError."""
+        wanted = list(commands)
+        if not wanted:
+            return []
+        try:
+            async with self.client.pipeline(transaction=False) as pipe:
+                for command in wanted:
+                    pipe.execute_command(*command)
+                rows: list[Any] = await pipe.execute()
+        except (RedisError, OSError) as error:
+            raise self.error(error) from error
+        return rows
 
     async def read(self, streams: dict[str, str], count: int | None = None) -> list[tuple[str, list[Entry]]]:
         """Entries after those given (stream -> entry id), waiting up to BLOCK_MS for one; raises ServerError.

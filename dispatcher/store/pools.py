@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from redis.exceptions import RedisError
-
 from .. import keys
 from ..errors import InvalidInput, PoolExists, PoolHoldsRuns, PoolNotFound, QueueExists, QueueHoldsRuns, QueueNotFound
 from ..models import KeyLimit, Slot, WorkPool, WorkQueue
@@ -61,14 +59,7 @@ class Settings:
         self._link = link
 
     async def _read(self, *commands: tuple[Any, ...]) -> list[Any]:
-        try:
-            async with self._link.client.pipeline(transaction=False) as pipe:
-                for command in commands:
-                    pipe.execute_command(*command)
-                rows: list[Any] = await pipe.execute()
-        except (RedisError, OSError) as error:
-            raise self._link.error(error) from error
-        return rows
+        return await self._link.execute(commands)
 
     async def _settle(self, pool: str, *, more: bool) -> None:
         """Go on with what a change left open; the dispatchers would do it too, later."""
