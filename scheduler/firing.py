@@ -20,7 +20,7 @@ _log = get_logger("scheduler")
 
 
 class Firing:
-    """What the schedules of all pools do. Deployments are read once a version."""
+    """What the schedules of all pools do. Deployments are read once an edition."""
 
     def __init__(self, store: Store, clock: Clock, payload_limit: int) -> None:
         self._store, self._clock, self._limit = store, clock, payload_limit
@@ -78,16 +78,16 @@ class Firing:
 
     async def _deployment(self, pool: str, due: Due) -> Stored | None:
         stored = self._known.get((pool, due.slug))
-        if stored is None or stored.version != due.version:
+        if stored is None or stored.edition != due.edition:
             stored = await self._store.deployments.get(pool, name_of(due.slug))
-            if stored is None or stored.version != due.version:
+            if stored is None or stored.edition != due.edition:
                 return None
             self._known[pool, due.slug] = stored
         return stored
 
     async def _finish_move(self, pool: str, name: str, target: str) -> None:
         try:
-            await finish_move(self._store, pool, name, target)
+            await finish_move(self._store, pool, name)
         except NotFound as error:
             _log.warning("deployment.stuck_moving", deployment=name, pool=pool, target=target, error=str(error))
         except SluiceError as error:

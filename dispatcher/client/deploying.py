@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
@@ -15,6 +16,7 @@ from ..errors import (
     DeploymentMoving,
     DeploymentNotFound,
     InvalidInput,
+    PoolNotFound,
     ScheduleNotFound,
 )
 from ..job_template import Template
@@ -59,16 +61,24 @@ def draft_occurrence(stored: Stored, schedule: Schedule, instant_ms: int, clock:
     return draft_instance(instance, options, clock, limit)
 
 
-async def finish_move(store: Store, pool: str, name: str, target: str) -> str:
+async def finish_move(store: Store, pool: str, name: str, target: str = "") -> str:
     """Take a deployment to another pool, whatever was done of it before; the pool where it is then. Repeatable.
 
-    Whoever finds one on its way calls this: its schedules go on there where they stopped here.
+    Whoever finds one on its way calls this, without a target: its schedules go on there where they stopped here. Where
+    that pool is no more, it stays. Raises DeploymentNotFound, PoolNotFound.
     """
     target, document, states = await store.deployments.begin_move(pool, name, target)
     moved = document.model_copy(update={"pool": target})
-    await store.deployments.put(moved, moved_rows(moved, states), limit_of(moved))
-    await store.deployments.note_name(name, target)
-    await store.deployments.delete(pool, name)
+    try:
+        await store.deployments.put(moved, moved_rows(moved, states), limit_of(moved), expect=0)
+    except (DeploymentChanged, DeploymentMoving):
+        pass  # somebody took it there, and it was changed, or went on, since
+    except PoolNotFound:
+        await store.deployments.stay(pool, name, target)
+        raise
+    await store.deployments.delete(pool, name)  # before the catalogue: until then whoever asks for it finds the move
+    if await store.deployments.pool_of(name) in {pool, None}:
+        await store.deployments.note_name(name, target)
     return target
 
 
@@ -86,22 +96,23 @@ class Deployments:
     async def put(self, deployment: Deployment, *, expect: int = -1) -> Stored:
         """Create it or change it; the same again changes nothing. `expect`: 0 it must be new, else this version.
 
-        Raises InvalidInput (nothing was changed), PoolNotFound, DeploymentExists, DeploymentChanged.
+        Raises InvalidInput (nothing was changed), PoolNotFound, DeploymentExists, DeploymentChanged, DeploymentMoving.
         """
         await self.check(deployment)
         name, pool = deployment.name, deployment.pool
         await self._claim(name, pool)
-        before, now = await self._store.get(pool, name), (await self._store.agenda(pool, 1)).now_ms
+        before, now = await self._at_rest(name, pool), (await self._store.agenda(pool, 1)).now_ms
+        if before is None and (other := await self._look_for(name)) and other.pool != pool:
+            raise DeploymentExists(name, other.pool)
         rows = first_rows(deployment, now, before.schedules if before else ())
         try:
-            await self._store.put(deployment, rows, limit_of(deployment), expect)
-        except DeploymentMoving as moving:
-            await finish_move(self._all, pool, name, moving.pool)
-            raise DeploymentExists(name, moving.pool) from None
+            _, version = await self._store.put(deployment, rows, limit_of(deployment), expect)
         except DeploymentChanged:
             if expect:
                 raise
             raise DeploymentExists(name, pool) from None
+        if version == 1:
+            await self._confirm(name, pool)
         return await self.get(name, pool=pool)
 
     async def check(self, deployment: Deployment) -> None:
@@ -124,9 +135,7 @@ class Deployments:
         known = pool or await self._store.pool_of(name)
         found = await self._store.get(known, name) if known else None
         if found is None and pool is None:  # the catalogue is a hint
-            found = next((stored for stored in await self.list() if stored.name == name), None)
-            if found:
-                await self._store.note_name(name, found.pool)
+            found = await self._look_for(name)
         if found is None:
             raise DeploymentNotFound(name, pool)
         return found
@@ -149,15 +158,18 @@ class Deployments:
 
     async def move(self, name: str, target: str) -> Stored:
         """Take it to another pool, with its schedules where they are. Its runs stay. Raises PoolNotFound."""
-        stored = await self.get(name)
-        if stored.pool != target:
+        for _ in range(_TRIES):
+            stored = await self._arrived(name)
+            if stored.pool == target:
+                break
             await self.check(stored.document.model_copy(update={"pool": target}))
-            await finish_move(self._all, stored.pool, name, target)
+            with suppress(DeploymentNotFound):  # somebody took it elsewhere meanwhile
+                await finish_move(self._all, stored.pool, name, target)
         return await self.get(name)
 
     async def delete(self, name: str, *, pool: str | None = None) -> None:
         """Remove it and its schedules; its runs go on. Raises DeploymentNotFound."""
-        stored = await self.get(name, pool=pool)
+        stored = await self._arrived(name, pool)
         await self._store.delete(stored.pool, name)
         if await self._store.pool_of(name) == stored.pool:
             await self._store.note_name(name, None)
@@ -218,6 +230,51 @@ class Deployments:
         if await self._store.get(other, name):
             raise DeploymentExists(name, other)
         await self._store.note_name(name, pool)
+        if await self._store.get(other, name):  # whoever noted it there wrote it just now
+            await self._store.note_name(name, other)
+            raise DeploymentExists(name, other)
+
+    async def _look_for(self, name: str) -> Stored | None:
+        """Look in every pool, and correct the catalogue; where a move was left, in the one that it leaves."""
+        homes = await self._store.pools_with(name, await self._all.pools.names())
+        found = [stored for home in homes if (stored := await self._store.get(home, name))]
+        if not found:
+            return None
+        stored = next((each for each in found if each.moving_to), found[0])
+        await self._store.note_name(name, stored.pool)
+        return stored
+
+    async def _confirm(self, name: str, pool: str) -> None:
+        """It is new: when somebody wrote the name in another pool meanwhile, whoever the catalogue names has it."""
+        other = await self._store.claim_name(name, pool)
+        if other == pool:
+            return
+        if await self._store.get(other, name):
+            await self._store.delete(pool, name)
+            raise DeploymentExists(name, other)
+        await self._store.note_name(name, pool)
+
+    async def _at_rest(self, name: str, pool: str) -> Stored | None:
+        """The deployment in that pool. Raises DeploymentExists when it was on its way elsewhere, and is there now."""
+        stored = await self._store.get(pool, name)
+        if stored and stored.moving_to:
+            await self._finish(stored)
+            if not await self._store.get(pool, name):
+                raise DeploymentExists(name, stored.moving_to)
+            stored = await self._store.get(pool, name)
+        return stored
+
+    async def _arrived(self, name: str, pool: str | None = None) -> Stored:
+        """The deployment where it is when its move, if one was begun, is over. Raises DeploymentNotFound."""
+        stored = await self.get(name, pool=pool)
+        if stored.moving_to:
+            await self._finish(stored)
+            stored = await self.get(name, pool=pool)
+        return stored
+
+    async def _finish(self, stored: Stored) -> None:
+        with suppress(DeploymentNotFound, PoolNotFound):  # somebody else did; its target is gone, and it stays
+            await finish_move(self._all, stored.pool, stored.name)
 
     async def _set_paused(self, name: str, schedule: str | None, *, paused: bool) -> Stored:
         def changed(document: Deployment) -> Deployment:
@@ -235,7 +292,7 @@ class Deployments:
     async def _change(self, name: str, pool: str | None, changed: Any) -> Stored:
         """Read, change, write if nobody else did meanwhile, else again."""
         for tries in range(_TRIES):
-            stored = await self.get(name, pool=pool)
+            stored = await self._arrived(name, pool)
             try:
                 return await self.put(changed(stored.document), expect=stored.version)
             except DeploymentChanged:

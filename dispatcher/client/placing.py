@@ -45,12 +45,12 @@ def first_rows(deployment: Deployment, now_ms: int, states: Sequence[ScheduleSta
 
 def moved_rows(deployment: Deployment, states: Sequence[ScheduleState]) -> list[ScheduleRow]:
     """Its schedules where they stopped."""
-    stopped = {state.id: _ms(state.next_at) for state in states}
-    return [_row(schedule, stopped.get(schedule.id)) for schedule in deployment.schedules]
+    stopped = {state.id: (_ms(state.next_at), _ms(state.last_at)) for state in states}
+    return [_row(schedule, *stopped.get(schedule.id, (None, None))) for schedule in deployment.schedules]
 
 
-def _row(schedule: Schedule, next_ms: int | None) -> ScheduleRow:
-    return ScheduleRow(schedule.id, timing_of(schedule), next_ms, overlap_of(schedule))
+def _row(schedule: Schedule, next_ms: int | None, last_ms: int | None = None) -> ScheduleRow:
+    return ScheduleRow(schedule.id, timing_of(schedule), next_ms, overlap_of(schedule), last_ms)
 
 
 def _ms(moment: datetime | None) -> int | None:

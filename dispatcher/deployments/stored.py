@@ -19,7 +19,10 @@ class ScheduleState:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A deployment that is there. `version` counts its changes; `moving_to` names the pool it is on its way to."""
+    """A deployment that is there. `version` counts its changes; `moving_to` names the pool it is on its way to.
+
+    `edition` is this writing of it: one that is deleted and made anew begins at version 1 again.
+    """
 
     document: Deployment
     version: int
@@ -27,6 +30,7 @@ class Stored:
     updated_at: datetime | None = None
     schedules: tuple[ScheduleState, ...] = ()
     moving_to: str = ""
+    edition: str = ""
 
     @property
     def name(self) -> str:

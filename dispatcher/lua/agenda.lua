@@ -4,7 +4,7 @@
 -- ARGV     now_ms    int   0: the server's clock
 --          most      int   schedules told
 -- RETURNS  {now, ms before their time that runs may be published, {slug, target, ...},
---          {schedule, next instant ms, version of its deployment, ...}}
+--          {schedule, next instant ms, edition of its deployment, ...}}
 --
 -- Reads only.
 -- include: clock
@@ -19,6 +19,6 @@ for i = 1, #found, 2 do
   local slug = string.match(found[i], '^[^/]*')
   rows[#rows + 1] = found[i]
   rows[#rows + 1] = found[i + 1]
-  rows[#rows + 1] = call('HGET', root .. ':deployment:' .. slug, 'version') or ''
+  rows[#rows + 1] = call('HGET', root .. ':deployment:' .. slug, 'edition') or ''
 end
 return {now, tonumber(call('HGET', root, 'ahead') or '') or 0, moving, rows}

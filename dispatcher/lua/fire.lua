@@ -2,7 +2,7 @@
 --
 -- KEYS     root      the pool
 -- ARGV     now_ms    int   0: the server's clock
--- REST     per schedule: slug/id, the instant it is at, version of its deployment, next instant ms ('' none),
+-- REST     per schedule: slug/id, the instant it is at, edition of its deployment, next instant ms ('' none),
 --          instants missed for good, number of runs, then per run: id, bucket, extra, spec
 -- RETURNS  {'ok', now, more, status, ...} or {'no_pool'}; per schedule 'fired', 'stale' (it is elsewhere by now:
 --          another scheduler was first, or it was changed), 'early', or 'deleting' (its queue is: it goes on without)
@@ -30,9 +30,9 @@ local function go_on(member, instant, next_ms, runs, missed)
 end
 
 local function fire(at)
-  local member, instant, version, runs = rest[at], rest[at + 1], rest[at + 2], tonumber(rest[at + 5])
+  local member, instant, edition, runs = rest[at], rest[at + 1], rest[at + 2], tonumber(rest[at + 5])
   local slug = string.match(member, '^[^/]*')
-  if call('HGET', root .. ':deployment:' .. slug, 'version') ~= version then return 'stale' end
+  if call('HGET', root .. ':deployment:' .. slug, 'edition') ~= edition then return 'stale' end
   if tonumber(call('ZSCORE', root .. ':schedules', member) or '') ~= tonumber(instant) then return 'stale' end
   if tonumber(instant) - (read_pool().ahead or 0) > now then return 'early' end
   local published, missed = 0, tonumber(rest[at + 4])

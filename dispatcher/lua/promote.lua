@@ -49,6 +49,7 @@ local function prefetch(record)
   if not at or tonumber(at) <= now or has(record.flags, HAS_FACTS) or not read_pool().ahead then return end
   if read_queue(parse_bucket(record.bucket).queue).deleting then return end
   -- here: early
+  if not may_be_early(parse_bucket(record.bucket), '') then return end -- its key may say so since it was published
   unschedule(record)
   call('ZADD', root .. ':due', at, 'a' .. record.id)
   write_bucket(record, early_name(record.bucket))

@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from redis.exceptions import RedisError
-
 from .. import codec, keys
 from ..deployments import Deployment, ScheduleState, Stored, name_of, slug_of
 from ..errors import DeploymentChanged, DeploymentMoving, DeploymentNotFound, PoolNotFound
@@ -22,20 +20,24 @@ AT_ONCE = 64
 
 
 class ScheduleRow(NamedTuple):
-    """A schedule as `deploy` takes it: `timing` changes when its instants do; no `next_ms`: it has none."""
+    """A schedule as `deploy` takes it: `timing` changes when its instants do; no `next_ms`: it has none.
+
+    `last_ms` is where it was in another pool.
+    """
 
     id: str
     timing: str
     next_ms: int | None
     overlap: str = ""
+    last_ms: int | None = None
 
 
 class Due(NamedTuple):
-    """A schedule that is to act at the instant `next_ms`."""
+    """A schedule that is to act at the instant `next_ms`, as its deployment says in this `edition` (writing of it)."""
 
     member: str
     next_ms: int
-    version: int
+    edition: str
 
     @property
     def slug(self) -> str:
@@ -90,7 +92,11 @@ class DeploymentStore:
 
         Raises PoolNotFound, DeploymentChanged, DeploymentMoving.
         """
-        flat = [part for row in schedules for part in (row.id, row.timing, _text(row.next_ms), row.overlap)]
+        flat = [
+            part
+            for row in schedules
+            for part in (row.id, row.timing, _text(row.next_ms), row.overlap, _text(row.last_ms))
+        ]
         packed = codec.pack(document.document())
         slug, pool = slug_of(document.name), document.pool
         reply = await self._link.call("deploy", pool, self._link.now_ms, slug, expect, packed, limit, *flat)
@@ -115,16 +121,20 @@ class DeploymentStore:
     ) -> tuple[str, Deployment, builtins.list[ScheduleState]]:
         """Stop its schedules here; where it goes (an earlier move comes first), what it is, where they are. Repeatable.
 
-        Raises DeploymentNotFound.
+        Without a target only what was begun goes on. Raises DeploymentNotFound.
         """
-        reply = await self._link.call("move", pool, self._link.now_ms, slug_of(name), target)
+        reply = await self._link.call("move", pool, self._link.now_ms, slug_of(name), target, "")
         if reply[0] == b"missing":
             raise DeploymentNotFound(name)
         states = [
-            ScheduleState(schedule.decode(), _when(next_ms or None))
-            for schedule, next_ms in zip(reply[4::2], reply[5::2], strict=True)
+            ScheduleState(schedule.decode(), _when(next_ms or None), _when(last_ms or None))
+            for schedule, next_ms, last_ms in zip(reply[4::3], reply[5::3], reply[6::3], strict=True)
         ]
         return reply[1].decode(), Deployment.model_validate(codec.unpack(reply[3])), states
+
+    async def stay(self, pool: str, name: str, gone: str) -> None:
+        """It was on its way to a pool that is no more: its schedules go on here. Repeatable."""
+        await self._link.call("move", pool, self._link.now_ms, slug_of(name), "", gone)
 
     async def get(self, pool: str, name: str) -> Stored | None:
         """The deployment of that name in that pool."""
@@ -133,7 +143,7 @@ class DeploymentStore:
 
     async def list(self, pool: str) -> builtins.list[Stored]:
         """All deployments of a pool, by name."""
-        (slugs,) = await self._execute([("ZRANGE", keys.deployments(root_of(pool)), 0, -1)])
+        (slugs,) = await self._link.execute([("ZRANGE", keys.deployments(root_of(pool)), 0, -1)])
         return await self._read_many(pool, [slug.decode() for slug in slugs])
 
     async def agenda(self, pool: str, most: int = AT_ONCE) -> Agenda:
@@ -141,9 +151,9 @@ class DeploymentStore:
         now, ahead, moving, rows = await self._link.call("agenda", pool, self._link.now_ms, most)
         texts = [value.decode() for value in rows]
         found = [
-            Due(member, int(float(next_ms)), int(version))
-            for member, next_ms, version in zip(texts[::3], texts[1::3], texts[2::3], strict=True)
-            if version
+            Due(member, int(float(next_ms)), edition)
+            for member, next_ms, edition in zip(texts[::3], texts[1::3], texts[2::3], strict=True)
+            if edition
         ]
         slugs = [value.decode() for value in moving]
         return Agenda(now, ahead, found, list(zip(slugs[::2], slugs[1::2], strict=True)))
@@ -153,7 +163,7 @@ class DeploymentStore:
         flat: builtins.list[str | bytes] = []
         for fire in fires:
             due = fire.due
-            flat += [due.member, str(due.next_ms), str(due.version), _text(fire.next_ms)]
+            flat += [due.member, str(due.next_ms), due.edition, _text(fire.next_ms)]
             flat += [str(fire.missed), str(len(fire.runs))]
             for run in fire.runs:
                 flat += run
@@ -164,7 +174,7 @@ class DeploymentStore:
 
     async def claim_name(self, name: str, pool: str) -> str:
         """Note in the catalogue that it lives in that pool, unless it says another; the pool it says."""
-        claimed, known = await self._execute(
+        claimed, known = await self._link.execute(
             [("HSETNX", keys.DEPLOYMENTS, name, pool), ("HGET", keys.DEPLOYMENTS, name)]
         )
         return pool if claimed or not known else known.decode()
@@ -172,16 +182,22 @@ class DeploymentStore:
     async def note_name(self, name: str, pool: str | None) -> None:
         """Correct the catalogue; None: there is no such deployment."""
         command = ("HDEL", keys.DEPLOYMENTS, name) if pool is None else ("HSET", keys.DEPLOYMENTS, name, pool)
-        await self._execute([command])
+        await self._link.execute([command])
 
     async def pool_of(self, name: str) -> str | None:
         """The pool that the catalogue says; a hint."""
-        (known,) = await self._execute([("HGET", keys.DEPLOYMENTS, name)])
+        (known,) = await self._link.execute([("HGET", keys.DEPLOYMENTS, name)])
         return known.decode() if known else None
+
+    async def pools_with(self, name: str, pools: Sequence[str]) -> builtins.list[str]:
+        """Which of these pools have a deployment of that name."""
+        slug = slug_of(name)
+        rows = await self._link.execute([("ZSCORE", keys.deployments(root_of(pool)), slug) for pool in pools])
+        return [pool for pool, row in zip(pools, rows, strict=True) if row is not None]
 
     async def _read_many(self, pool: str, slugs: Sequence[str]) -> builtins.list[Stored]:
         root = root_of(pool)
-        rows = await self._execute([("HGETALL", keys.deployment(root, slug)) for slug in slugs])
+        rows = await self._link.execute([("HGETALL", keys.deployment(root, slug)) for slug in slugs])
         found = [(slug, row) for slug, row in zip(slugs, rows, strict=True) if row]
         members = [
             f"{slug}/{part}" for slug, row in found for part in row.get(b"schedules", b"").decode().split(",") if part
@@ -193,7 +209,7 @@ class DeploymentStore:
         commands: builtins.list[tuple[Any, ...]] = []
         for member in members:
             commands += [("HGETALL", keys.schedule(root, member)), ("ZSCORE", keys.schedules(root), member)]
-        rows = await self._execute(commands)
+        rows = await self._link.execute(commands)
         return {
             member: ScheduleState(
                 member.partition("/")[2], _when(next_ms), _when(row.get(b"last")),
@@ -206,18 +222,6 @@ class DeploymentStore:
         while more:
             more = bool((await self._link.call("sweep", pool, self._link.now_ms))[0])
 
-    async def _execute(self, commands: Sequence[tuple[Any, ...]]) -> builtins.list[Any]:
-        if not commands:
-            return []
-        try:
-            async with self._link.client.pipeline(transaction=False) as pipe:
-                for command in commands:
-                    pipe.execute_command(*command)
-                rows: builtins.list[Any] = await pipe.execute()
-        except (RedisError, OSError) as error:
-            raise self._link.error(error) from error
-        return rows
-
 
 def _stored(slug: str, row: dict[bytes, bytes], states: dict[str, ScheduleState]) -> Stored:
     document = Deployment.model_validate(codec.unpack(row[b"document"]) | {"name": name_of(slug)})
@@ -228,4 +232,5 @@ def _stored(slug: str, row: dict[bytes, bytes], states: dict[str, ScheduleState]
         _when(row.get(b"updated")),
         tuple(states[f"{slug}/{schedule.id}"] for schedule in document.schedules if f"{slug}/{schedule.id}" in states),
         row.get(b"moving", b"").decode(),
+        row.get(b"edition", b"").decode(),
     )

@@ -80,7 +80,7 @@ class Transitions(State):
         """It may be prepared from now on, when somebody does so."""
         run.prepare_at = 0
         wanted = run.state == "scheduled" and run.due > now and not run.attempt and self.ahead()
-        if wanted and not self.queues[run.bucket.queue].deleting:
+        if wanted and not self.queues[run.bucket.queue].deleting and self.may_be_early(run, ""):
             run.early_until, run.bucket = run.due, run.bucket.early(early=True)
             self.enter(run)
             self.happens("promoted", "early", run.id)

@@ -195,7 +195,7 @@ async def test_a_scheduler_that_was_late_with_its_plan_changes_nothing(stack: St
 
     plan = Fire(due, due.next_ms + 60_000, 0, [])
     assert await store.fire("default", [plan._replace(due=due._replace(next_ms=due.next_ms + 60_000))]) == ["stale"]
-    assert await store.fire("default", [plan._replace(due=due._replace(version=7))]) == ["stale"]
+    assert await store.fire("default", [plan._replace(due=due._replace(edition="7"))]) == ["stale"]
     time.set(START - 1)
     assert await store.fire("default", [plan]) == ["early"]
     time.set(START)

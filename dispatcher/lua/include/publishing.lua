@@ -66,7 +66,8 @@ local function publish(id, name, extra, spec)
   end
   if key ~= '' then call('SET', root .. ':idem:' .. key, id, 'PX', options[4]) end
   if client ~= '' then call('SADD', root .. ':listeners:' .. id, client) end
-  if retry_of ~= '' then call('ZREM', root .. ':dead', retry_of) end
+  -- A retry that is skipped tries nothing: the dead letter stays.
+  if retry_of ~= '' and state ~= 'cancelled' then call('ZREM', root .. ':dead', retry_of) end
   if cache ~= '' then
     -- here: caching
     note_cache(id, cache, options[10])
