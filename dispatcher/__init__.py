@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .client import BlockingClient, Client, Publish, RunOptions
+    from .deployments import Deployment
     from .errors import (
         ClaimLost,
         Conflict,
+        DeploymentExists,
+        DeploymentNotFound,
         InvalidInput,
         NoRun,
         NotFound,
@@ -30,8 +33,8 @@ if TYPE_CHECKING:
     from .running import Context, context
 
 __all__ = [
-    "BlockingClient", "ClaimLost", "Client", "Conflict", "Context", "InvalidInput", "LogLine", "NoRun", "NotFound",
-    "PayloadTooLarge", "PoolNotFound", "Publish", "Published", "QueueDeleting", "QueueNotFound", "ResultTimeout",
+    "BlockingClient", "ClaimLost", "Client", "Conflict", "Context", "Deployment", "DeploymentExists",
+    "DeploymentNotFound", "InvalidInput", "LogLine", "NoRun", "NotFound", "PayloadTooLarge", "PoolNotFound", "Publish", "Published", "QueueDeleting", "QueueNotFound", "ResultTimeout",
     "RetryPolicy", "Run", "RunFailed", "RunNotFound", "RunNotOver", "RunOptions", "RunState", "ServerError",
     "SluiceError", "WorkPool", "WorkQueue", "WorkerStuck", "context",
 ]  # fmt: skip
@@ -40,7 +43,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    for module in ("errors", "models", "running", "client"):
+    for module in ("errors", "models", "running", "deployments", "client"):
         found = getattr(import_module(f".{module}", __name__), name, None)
         if found is not None:
             globals()[name] = found
