@@ -47,7 +47,8 @@ class PoolNotFound(NotFound):
 
     def __init__(self, pool: str) -> None:
         self.pool = pool
-        super().__init__(f"there is no work pool {pool!r}: create it with `sluice pool create {pool} --type function`")
+        how = f"`sluice pool create {pool} --type function`, or `--type process` for commands and entrypoints"
+        super().__init__(f"there is no work pool {pool!r}: create it with {how}")
 
 
 class QueueNotFound(NotFound):

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 PoolOption = Annotated[
     str | None, Parameter(name=("--pool", "-p"), help="The work pool; SLUICE_POOL, else `default`, when not given.")
 ]
+OnlyPool = Annotated[str | None, Parameter(name=("--pool", "-p"), help="Of this pool only; of all when not given.")]
+NewPool = Annotated[
+    str | None, Parameter(name=("--pool", "-p"), help="Move it to this pool; it stays where it is when not given.")
+]
 
 
 def server_url(settings: "Settings") -> str:

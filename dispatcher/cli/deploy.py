@@ -56,7 +56,8 @@ async def deploy(
     if not no_inspect:
         manifest = await _inspected(manifest, name)
     async with connected() as client:
-        state = await read_state(client, manifest.pools.keys())
+        pools = manifest.pools.keys() | {each.document.pool for each in manifest.deployments}
+        state = await read_state(client, pools)  # a pool that the file only uses has a template, too
         wanted = plan(keep_schemas(manifest, state), state, names=name, prune=prune)
         check_plan(wanted, state)
         _tell_notes(manifest)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter
 
 from .asking import DryRun, Yes, may
-from .connecting import PoolOption, connected
+from .connecting import NewPool, OnlyPool, PoolOption, connected
 from .describing import Description, Repeated
 from .export import export
 from .failures import ExitCode
@@ -80,7 +80,7 @@ async def create(
 
 
 @app.command
-async def ls(*, pool: PoolOption = None, output: Output = TABLE) -> None:
+async def ls(*, pool: OnlyPool = None, output: Output = TABLE) -> None:
     """List deployments, of all pools or one."""
     async with connected(pool) as client:
         show(await client.deployments.list(pool=pool), _COLUMNS, output, _name)
@@ -94,9 +94,7 @@ async def inspect(name: str, /, *, output: Output = TABLE) -> None:
 
 
 @app.command
-async def update(
-    name: str, /, *, pool: PoolOption = None, of: Description = _NONE, no_inspect: NoInspect = False
-) -> None:
+async def update(name: str, /, *, pool: NewPool = None, of: Description = _NONE, no_inspect: NoInspect = False) -> None:
     """Change what is given; `--pool` moves it, with its schedules where they are. Lists are replaced whole."""
     async with connected() as client:
         changes = of.changes()

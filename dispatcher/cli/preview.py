@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from ..errors import InvalidInput
 from .connecting import connected
 from .output import TABLE, Column, Output, show
 
@@ -22,11 +23,14 @@ _COLUMNS: tuple[Column["Upcoming"], ...] = (
 
 
 async def preview(
-    name: str | None = None, /, *,
+    name: Annotated[str | None, Parameter(help="The work pool; SLUICE_POOL, else `default`, when not given.")] = None,
+    /, *,
     hours: Annotated[float, Parameter(help="How far to look ahead.")] = 1.0,
     output: Output = TABLE,
 ) -> None:  # fmt: skip
     """Show what will start in a pool and when: runs that wait, and instants of schedules; late ones are marked."""
+    if not hours > 0:
+        raise InvalidInput(f"{hours:g} hours look at nothing: give --hours more than 0")
     async with connected(name) as client:
         rows = await client.preview(hours)
     show(rows, _COLUMNS, output, lambda row: row.run or f"{row.deployment}/{row.schedule}")

@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 
 from ..errors import InvalidInput
 from .asking import DryRun, Yes, may
-from .connecting import PoolOption, connected
+from .connecting import OnlyPool, connected
 from .failures import ExitCode
 from .output import TABLE, Column, Output, say, show
 from .values import instant, parameters
@@ -75,14 +75,15 @@ def split_name(name: str) -> tuple[str, str | None]:
 def _one(stored: "Stored", schedule_id: str | None) -> str:
     ids = [schedule.id for schedule in stored.document.schedules]
     if schedule_id is None and len(ids) != 1:
-        raise InvalidInput(f"deployment {stored.name!r} has {len(ids)} schedules: say which, {stored.name}/ID")
+        which = ": say which, " + " or ".join(f"{stored.name}/{each}" for each in ids) if ids else ""
+        raise InvalidInput(f"deployment {stored.name!r} has {len(ids) or 'no'} schedules{which}")
     return schedule_id or ids[0]
 
 
 @app.command
 async def ls(
     deployment: Annotated[str | None, Parameter(help="Only those of this deployment.")] = None, /, *,
-    pool: PoolOption = None, output: Output = TABLE,
+    pool: OnlyPool = None, output: Output = TABLE,
 ) -> None:  # fmt: skip
     """List schedules and where they are."""
     async with connected(pool) as client:

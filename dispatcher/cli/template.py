@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 app = App(name="template", help="Base job templates: what a pool sets for its runs, and what they may change.")
 
-File = Annotated[str, Parameter(help="JSON or YAML; `-` reads it from stdin.")]
+File = Annotated[str, Parameter(help="JSON or YAML; `-` reads it from stdin.", allow_leading_hyphen=True)]
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ async def render(
     from ..job_template import Level
     from ..job_template import render as rendered
 
-    run = parameters(job_variables, None)
+    run = parameters(job_variables, None, "--job-variable")
     async with connected() as client:
         template = await client.pools.template(pool) if file is None else _read(file)
         stored = await client.deployments.get(deployment) if deployment else None
@@ -120,7 +120,8 @@ def _read(file: str) -> dict[str, Any]:
     try:
         text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"{file} cannot be read: {error}") from None
+        reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+        raise InvalidInput(f"{file} cannot be read: {reason}") from None
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):

@@ -43,20 +43,20 @@ def limit(text: str) -> int | None:
     return int(text)
 
 
-def parameters(pairs: Iterable[str], text: str | None) -> dict[str, Any]:
+def parameters(pairs: Iterable[str], text: str | None, option: str = "--param") -> dict[str, Any]:
     """`--params-json` (an object; `-` reads it from stdin), then each `--param name=value`: JSON, or else text."""
     found = _object(sys.stdin.read() if text == "-" else text) if text else {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not name or not equals:
-            raise InvalidInput(f"{pair!r} is no parameter: give --param name=value")
+            raise InvalidInput(f"{pair!r} has no name and value: give {option} name=value")
         found[name] = _json_or_text(value)
     return found
 
 
 def job_variables(pairs: Iterable[str], env: Iterable[str], working_dir: str | None) -> dict[str, Any]:
     """`--job-variable name=value` (JSON, or else text), `--env NAME=text` and `--working-dir` as job variables."""
-    found = parameters(pairs, None)
+    found = parameters(pairs, None, "--job-variable")
     for pair in env:
         name, equals, value = pair.partition("=")
         if not name or not equals:

@@ -67,8 +67,11 @@ def plan(manifest: Manifest, state: State, *, names: Sequence[str] = (), prune: 
     are never deleted. Raises ManifestFaults with all that does not fit what is there.
     """
     chosen = tuple(each for each in manifest.deployments if _matches(each.document.name, names))
-    if names and not chosen and not prune:
-        raise InvalidInput(f"{manifest.file} has no deployment {' or '.join(names)}")
+    idle = [name for name in names if not any(_matches(each.document.name, [name]) for each in chosen)]
+    if chosen:
+        idle = [name for name in idle if not set(name) & set("*?[")]  # a pattern may find nothing, a name may not
+    if idle and not prune:
+        raise InvalidInput(f"{manifest.file} has no deployment {' or '.join(idle)}")
     pools = [name for name in manifest.pools if not names or any(each.document.pool == name for each in chosen)]
     found = [*_pool_faults(manifest, state, pools), *_deployment_faults(manifest, state, chosen)]
     if found:

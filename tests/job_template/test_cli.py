@@ -1,5 +1,6 @@
 """`sluice pool template`, as a user types it."""
 
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -50,6 +51,27 @@ def test_a_pool_has_the_template_of_its_type_until_one_is_set(sluice: Sluice):
     assert json.loads(sluice("pool", "template", "get", "jobs")[1])["secrets"] == {"allow": ["env:DB_*"]}
     assert sluice("pool", "template", "set", "jobs", "--default")[0] == ExitCode.OK
     assert json.loads(sluice("pool", "template", "get", "jobs")[1]) == json.loads(out)
+
+
+def test_a_template_comes_from_stdin_as_well(sluice: Sluice, monkeypatch: pytest.MonkeyPatch):
+    for words in (("validate",), ("set", "jobs")):
+        monkeypatch.setattr("sys.stdin", io.StringIO(TEMPLATE))
+        assert sluice("pool", "template", *words, "-")[0] == ExitCode.OK
+    assert json.loads(sluice("pool", "template", "get", "jobs")[1])["secrets"] == {"allow": ["env:DB_*"]}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("pool", "template", "validate", "none.yaml"), "none.yaml cannot be read: No such file or directory\n"),
+        (("pool", "template", "render", "jobs", "--job-variable", "x"), "give --job-variable name=value"),
+        (("pool", "preview", "jobs", "--hours", "-1"), "give --hours more than 0"),
+    ],
+)
+def test_what_cannot_be_read_is_said(sluice: Sluice, words: tuple[str, ...], said: str):
+    code, _, errors = sluice(*words)
+    assert code == ExitCode.USAGE
+    assert said in errors
 
 
 def test_rendering_shows_the_configuration_and_who_set_it(sluice: Sluice):

@@ -171,6 +171,20 @@ def test_notes_of_a_prefect_yaml_are_told_and_do_not_stop_it(tmp_path: Path, slu
     assert names(redis_url) == ["a"]
 
 
+def test_job_variables_are_held_against_the_template_of_a_pool_that_the_file_only_uses(tmp_path: Path, sluice: Sluice):
+    template = {"job_configuration": {"working_dir": "/srv/{{ team }}"}, "variables": {"properties": {"team": {}}}}
+    (tmp_path / "t.json").write_text(json.dumps(template))
+    sluice("pool", "create", "p", "--type", "process")
+    sluice("pool", "template", "set", "p", "t.json")
+    text = "deployments: [{name: a, entrypoint: f.py:g, work_pool: {name: p, job_variables: {NAME: web}}}]\n"
+    (tmp_path / "prefect.yaml").write_text(text.replace("NAME", "team"))
+    assert sluice("deploy").returncode == ExitCode.OK
+    (tmp_path / "prefect.yaml").write_text(text.replace("NAME", "env"))
+    refused = sluice("deploy")
+    assert refused.returncode == ExitCode.USAGE
+    assert "/job_variables/env: is no variable of this pool" in refused.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -180,6 +194,7 @@ def test_notes_of_a_prefect_yaml_are_told_and_do_not_stop_it(tmp_path: Path, slu
         (("deploy", "latin.yaml"), "is no text in UTF-8"),
         (("deploy", "f.yaml", "--all", "--name", "x"), "--all and --name"),
         (("deploy", "f.yaml", "--name", "x*"), "f.yaml has no deployment x*"),
+        (("deploy", "f.yaml", "--name", "a", "--name", "typo"), "f.yaml has no deployment typo"),
         (("deployment", "export"), "give names of deployments, or --all"),
         (("deployment", "export", "a", "--all"), "give names of deployments, or --all"),
     ],
