@@ -14,8 +14,11 @@ from dispatcher.log import get_logger
 from dispatcher.metrics import SCHEDULE_DELAY, SCHEDULES_FIRED, SCHEDULES_MISSED
 from dispatcher.schedules import Schedule, plan
 from dispatcher.store import Agenda, Due, Fire, Store, WireRun
+from dispatcher.store.deployments import AT_ONCE
 
 RUNS_AT_ONCE = 200
+AGAIN_SECONDS = 1.0
+"""Until what could not be fired is looked at again: a document of a newer release, or one that was just changed."""
 _log = get_logger("scheduler")
 
 
@@ -25,37 +28,49 @@ class Firing:
     def __init__(self, store: Store, clock: Clock, payload_limit: int) -> None:
         self._store, self._clock, self._limit = store, clock, payload_limit
         self._known: dict[tuple[str, str], Stored] = {}
+        self._odd: set[tuple[str, str, str]] = set()  # pool, schedule and edition of what cannot be read here
 
     async def fire_due(self, pool: str) -> float | None:
         """Let act what is due in a pool; seconds until the next is, None when none will be. Raises ServerError."""
         while True:
-            agenda = await self._store.deployments.agenda(pool)
+            agenda = await self._store.deployments.agenda(pool, AT_ONCE + len(self._odd))
             for slug, target in agenda.moving:
                 await self._finish_move(pool, name_of(slug), target)
             until = agenda.now_ms + agenda.ahead_ms
-            due = [each for each in agenda.schedules if each.next_ms <= until]
+            known = [each for each in agenda.schedules if (pool, each.member, each.edition) not in self._odd]
+            due = [each for each in known if each.next_ms <= until]
             if not due:
-                waits = [each.next_ms - until for each in agenda.schedules[:1]]
-                return waits[0] / 1000 if waits else None
-            await self._fire(pool, due, agenda)
+                return (known[0].next_ms - until) / 1000 if known else None
+            if not await self._fire(pool, due, agenda):
+                return AGAIN_SECONDS
 
-    async def _fire(self, pool: str, due: list[Due], agenda: Agenda) -> None:
+    async def _fire(self, pool: str, due: list[Due], agenda: Agenda) -> bool:
+        """Whether any of them was at the place where it was read, in a document that can be read."""
         fires: list[Fire] = []
         for each in due:
-            fire = await self._fire_of(pool, each, agenda)
+            try:
+                fire = await self._fire_of(pool, each, agenda)
+            except (InvalidInput, ValueError, LookupError) as error:  # a newer release wrote it, or a zone is not here
+                self._odd.add((pool, each.member, each.edition))
+                _log.error("schedule.unreadable", pool=pool, schedule=each.member, error=str(error))
+                continue
             if fire:
                 fires.append(fire)
             if sum(len(fire.runs) for fire in fires) >= RUNS_AT_ONCE:
                 break
         if not fires:
-            self._known.clear()  # what was read is older than what is there
-            return
+            return False
         statuses = await self._store.deployments.fire(pool, fires)
         for fire, status in zip(fires, statuses, strict=True):
             self._tell(pool, fire, status, agenda.now_ms)
+        return True
 
     async def _fire_of(self, pool: str, due: Due, agenda: Agenda) -> Fire | None:
-        stored = await self._deployment(pool, due)
+        try:
+            stored = await self._deployment(pool, due)
+        except InvalidInput as error:
+            _log.error("schedule.failed", pool=pool, schedule=due.member, error=str(error))
+            return None
         schedule = stored and next((each for each in stored.document.schedules if each.id == due.id), None)
         if not stored or not schedule:
             return None
