@@ -66,7 +66,9 @@ class RunNotFound(NotFound):
 
     def __init__(self, run_id: str) -> None:
         self.run_id = run_id
-        super().__init__(f"there is no run {run_id!r}: it never was in this pool, or its retention is over")
+        super().__init__(
+            f"there is no run {run_id!r}: it never was in this pool (--pool names another), or its retention is over"
+        )
 
 
 class WorkerNotFound(NotFound):
