@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BlockingClient", "ClaimLost", "Client", "Conflict", "Context", "Deployment", "DeploymentExists",
-    "DeploymentNotFound", "InvalidInput", "LogLine", "NoRun", "NotFound", "PayloadTooLarge", "PoolNotFound", "Publish", "Published", "QueueDeleting", "QueueNotFound", "ResultTimeout",
+    "DeploymentNotFound", "InvalidInput", "LogLine", "NoRun", "NotFound", "PayloadTooLarge", "PoolNotFound",
+    "Publish", "Published", "QueueDeleting", "QueueNotFound", "ResultTimeout",
     "RetryPolicy", "Run", "RunFailed", "RunNotFound", "RunNotOver", "RunOptions", "RunState", "ServerError",
     "SluiceError", "WorkPool", "WorkQueue", "WorkerStuck", "context",
 ]  # fmt: skip

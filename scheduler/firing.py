@@ -18,7 +18,7 @@ from dispatcher.store.deployments import AT_ONCE
 
 RUNS_AT_ONCE = 200
 AGAIN_SECONDS = 1.0
-"""Until what could not be fired is looked at again: a document of a newer release, or one that was just changed."""
+"""Until what was changed between two readings is looked at again."""
 _log = get_logger("scheduler")
 
 
@@ -45,8 +45,9 @@ class Firing:
                 return AGAIN_SECONDS
 
     async def _fire(self, pool: str, due: list[Due], agenda: Agenda) -> bool:
-        """Whether any of them was at the place where it was read, in a document that can be read."""
+        """Whether to look again at once; not when all of them were elsewhere by the time they were read."""
         fires: list[Fire] = []
+        odd = len(self._odd)
         for each in due:
             try:
                 fire = await self._fire_of(pool, each, agenda)
@@ -59,18 +60,14 @@ class Firing:
             if sum(len(fire.runs) for fire in fires) >= RUNS_AT_ONCE:
                 break
         if not fires:
-            return False
+            return len(self._odd) > odd
         statuses = await self._store.deployments.fire(pool, fires)
         for fire, status in zip(fires, statuses, strict=True):
             self._tell(pool, fire, status, agenda.now_ms)
         return True
 
     async def _fire_of(self, pool: str, due: Due, agenda: Agenda) -> Fire | None:
-        try:
-            stored = await self._deployment(pool, due)
-        except InvalidInput as error:
-            _log.error("schedule.failed", pool=pool, schedule=due.member, error=str(error))
-            return None
+        stored = await self._deployment(pool, due)
         schedule = stored and next((each for each in stored.document.schedules if each.id == due.id), None)
         if not stored or not schedule:
             return None

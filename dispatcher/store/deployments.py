@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import codec, keys
-from ..deployments import Deployment, ScheduleState, Stored, name_of, slug_of
-from ..errors import DeploymentChanged, DeploymentMoving, DeploymentNotFound, PoolNotFound
+from ..deployments import Deployment, ScheduleState, Stored, name_of, read_deployment, slug_of
+from ..errors import DeploymentChanged, DeploymentMoving, DeploymentNotFound, InvalidInput, PoolNotFound
 from .link import Link, root_of
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ class DeploymentStore:
             ScheduleState(schedule.decode(), _when(next_ms or None), _when(last_ms or None))
             for schedule, next_ms, last_ms in zip(reply[4::3], reply[5::3], reply[6::3], strict=True)
         ]
-        return reply[1].decode(), Deployment.model_validate(codec.unpack(reply[3])), states
+        return reply[1].decode(), _document(slug_of(name), reply[3]), states
 
     async def stay(self, pool: str, name: str, gone: str) -> None:
         """It was on its way to a pool that is no more: its schedules go on here. Repeatable."""
@@ -224,7 +224,7 @@ class DeploymentStore:
 
 
 def _stored(slug: str, row: dict[bytes, bytes], states: dict[str, ScheduleState]) -> Stored:
-    document = Deployment.model_validate(codec.unpack(row[b"document"]) | {"name": name_of(slug)})
+    document = _document(slug, row[b"document"])
     return Stored(
         document,
         int(row[b"version"]),
@@ -234,3 +234,11 @@ def _stored(slug: str, row: dict[bytes, bytes], states: dict[str, ScheduleState]
         row.get(b"moving", b"").decode(),
         row.get(b"edition", b"").decode(),
     )
+
+
+def _document(slug: str, packed: bytes) -> Deployment:
+    name = name_of(slug)
+    try:
+        return read_deployment(codec.unpack(packed) | {"name": name})
+    except InvalidInput as error:
+        raise InvalidInput(f"deployment {name!r} cannot be read; is it of a newer release? {error}") from None

@@ -8,7 +8,7 @@ import anyio
 import pytest
 import redis
 
-from dispatcher import RunState
+from dispatcher import InvalidInput, RunState
 from dispatcher.client.deploying import finish_move
 from dispatcher.deployments import read_deployment
 from dispatcher.deployments.instance import occurrence_id
@@ -200,3 +200,27 @@ async def test_a_scheduler_that_was_late_with_its_plan_changes_nothing(stack: St
     assert await store.fire("default", [plan]) == ["early"]
     time.set(START)
     assert await store.fire("default", [plan, plan]) == ["fired", "stale"]
+
+
+async def test_a_document_of_a_newer_release_holds_up_nobody_else(stack: Stack) -> None:
+    """It is told and left to newer schedulers; runs that are due and other schedules go on."""
+    await stack.client.deployments.put(document("newer", interval=1))
+    with redis.Redis.from_url(stack.url) as connection:
+        packed = connection.hget(f"{ROOT}:deployment:newer", "document")
+        connection.hset(f"{ROOT}:deployment:newer", "document", packed.replace(b"function", b"newword!"))
+    await stack.client.deployments.put(document("other", interval=1))
+    await stack.scheduler()
+    later = await stack.client.publish("f", delay=0.3)
+
+    async def goes_on() -> bool:
+        found = await stack.client.list()
+        return {later.id} <= {run.id for run in found} and any(run.spec.deployment == "other" for run in found)
+
+    await wait_until(goes_on, description="the others go on")
+
+    async def is_queued() -> bool:
+        return (await stack.client.get(later)).state is RunState.QUEUED
+
+    await wait_until(is_queued, description="the run that is due is queued")
+    with pytest.raises(InvalidInput, match="of a newer release"):
+        await stack.client.deployments.get("newer")
