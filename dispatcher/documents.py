@@ -23,6 +23,11 @@ class Fault(NamedTuple):
     text: str
 
 
+def told(faults: Iterable[Fault]) -> str:
+    """Faults in a line: each with its place, but for what is wrong with the whole."""
+    return "; ".join(f"{fault.pointer}: {fault.text}" if fault.pointer else fault.text for fault in faults)
+
+
 def pointer_of(where: Iterable[int | str]) -> str:
     """The JSON pointer (RFC 6901) of a path."""
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in where)

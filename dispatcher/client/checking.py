@@ -7,7 +7,7 @@ from ..deployments import Deployment
 from ..deployments.parameters import parameter_faults
 from ..deployments.pull_steps import step_faults
 from ..deployments.texts import check_text
-from ..documents import Fault
+from ..documents import Fault, told
 from ..errors import InvalidInput
 from ..job_template import InvalidVariables, Level, Template
 from ..models import WorkPool
@@ -82,5 +82,4 @@ def check_deployment(deployment: Deployment, pool: WorkPool, template: Template 
     if pool.type != "function" and deployment.function is not None:
         found.append(Fault("/function", f"pool {pool.name!r} is of type {pool.type!r}: say command or entrypoint"))
     if found:
-        said = "; ".join(f"{fault.pointer or 'all of it'}: {fault.text}" for fault in found)
-        raise InvalidInput(f"deployment {deployment.name!r}: {said}")
+        raise InvalidInput(f"deployment {deployment.name!r}: {told(found)}")

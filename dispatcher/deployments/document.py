@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from ..documents import Seconds, StrictModel, Words, checked_by, faults_of
+from ..documents import Seconds, StrictModel, Words, checked_by, faults_of, told
 from ..errors import InvalidInput
 from ..names import KEYS_AT_MOST, LABELS_AT_MOST, check_labels, check_name
 from ..schedules import Schedule
@@ -111,6 +111,4 @@ def read_deployment(given: object) -> Deployment:
     try:
         return Deployment.model_validate(given)
     except ValidationError as error:
-        faults = faults_of(error)
-        said = "; ".join(f"{fault.pointer or 'all of it'}: {fault.text}" for fault in faults[:_SHOWN_FAULTS])
-        raise InvalidInput(f"no deployment: {said}") from None
+        raise InvalidInput(f"the deployment is not well formed: {told(faults_of(error)[:_SHOWN_FAULTS])}") from None

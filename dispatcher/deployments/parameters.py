@@ -5,7 +5,7 @@ from typing import Any
 
 import jsonschema_rs
 
-from ..documents import Fault, pointer_of
+from ..documents import Fault, pointer_of, told
 from ..errors import InvalidInput
 
 _SHOWN = 5
@@ -38,5 +38,4 @@ def check_parameters(deployment: str, schema: Mapping[str, Any] | None, paramete
     """Raise InvalidInput with what does not fit, five faults at most."""
     faults = parameter_faults(schema, parameters, whole=True)
     if faults:
-        said = "; ".join(f"{fault.pointer}: {fault.text}" for fault in faults[:_SHOWN])
-        raise InvalidInput(f"the parameters do not fit deployment {deployment!r}: {said}")
+        raise InvalidInput(f"the parameters do not fit deployment {deployment!r}: {told(faults[:_SHOWN])}")
