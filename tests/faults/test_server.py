@@ -34,7 +34,8 @@ def functions() -> Functions:
 async def test_the_server_is_killed_and_comes_back(
     new_server: Callable[..., Server], children: Children, witness: Witness, kind: Kind
 ) -> None:
-    server = new_server(kind, aof=True)
+    # Each second, a write waits for the fsync before it, and what was answered meanwhile may be lost with the process.
+    server = new_server(kind, aof=True, settings={"appendfsync": "always"})
     async with running(server.url) as stack:
         await stack.dispatcher()
         await stack.scheduler()

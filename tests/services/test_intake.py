@@ -228,7 +228,7 @@ async def test_ids_that_nobody_ever_saw_are_noticed(
 
 
 async def test_a_server_that_is_killed_in_the_middle_loses_no_entry(new_server: Callable[..., Server]) -> None:
-    server = new_server(aof=True)
+    server = new_server(aof=True, settings={"appendfsync": "always"})
     ids = [ID(n) for n in range(8000)]
     async with running(server.url) as stack:
         publisher = Publisher(server.url)
