@@ -5,10 +5,13 @@ descriptor; it ends with this process. A child that dies without a word is one m
 """
 
 import asyncio
+import contextlib
 import os
 import sys
 from pathlib import Path
 from typing import Any
+
+import anyio
 
 from dispatcher import codec
 from dispatcher.models import HandOff
@@ -51,7 +54,7 @@ class Isolation:
         except BaseException:
             if process.returncode is None:
                 process.kill()
-                await process.wait()
+            await _gone(process)
             if process.stdin:
                 process.stdin.close()
             raise
@@ -61,3 +64,11 @@ class Isolation:
             return Outcome("lost", "", error_result(f"its process died with {how}"))
         outcome, argument, result = codec.unpack(answer)
         return Outcome(outcome, argument, result)
+
+
+async def _gone(process: asyncio.subprocess.Process) -> None:
+    """Wait for its end, however often this is cancelled meanwhile: until then the run goes on."""
+    waiting = asyncio.get_running_loop().create_task(process.wait())
+    while not waiting.done():
+        with contextlib.suppress(asyncio.CancelledError), anyio.CancelScope(shield=True):
+            await asyncio.shield(waiting)
