@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeAlias, TypeVar
 
+from . import tracing
 from .clock import SystemClock
 from .errors import NoRun, RunFailed
 from .models import Published, RunState
@@ -53,6 +54,7 @@ class RunView:
     parameters: Mapping[str, Any]
     deadline_ms: int | None
     backend: Backend
+    traceparent: str | None = None
     cancelled: threading.Event = field(default_factory=threading.Event)
 
 
@@ -129,6 +131,11 @@ class Context:
     def parameters(self) -> Mapping[str, Any]:
         """As published."""
         return current().parameters
+
+    @property
+    def traceparent(self) -> str | None:
+        """The W3C trace context to hand on: that of the current span with OpenTelemetry, else what it was given."""
+        return tracing.here(current().traceparent)
 
     @property
     def deadline(self) -> datetime | None:
@@ -211,7 +218,9 @@ context = Context()
 
 def _publish(pool: str | None, children: Sequence[Child]) -> "Future[list[Published]]":
     run = current()
-    rows = [[function, dict(parameters or {}), dict(options)] for function, parameters, options in children]
+    trace = tracing.here(run.traceparent)
+    known = {"traceparent": trace} if trace else {}
+    rows = [[function, dict(parameters or {}), {**known, **options}] for function, parameters, options in children]
 
     def published(answer: list[list[Any]]) -> list[Published]:
         return [Published(run_id, pool or run.pool, is_new=is_new) for run_id, is_new in answer]

@@ -1,6 +1,7 @@
 """The process's side of an entrypoint: load the user's code, call it, tell how it ended. Runs in a fork (keeper.py).
 
-The facts of a run, first on its line: entrypoint, folder, run_id, pool, token, attempt, parameters, deadline_ms, retry.
+The facts of a run, first on its line: entrypoint, folder, run_id, pool, token, attempt, parameters, deadline_ms, retry,
+traceparent.
 
 The user's modules may have the names of ours (dispatcher/entrypoints/loading.py): nothing here is imported later.
 """
@@ -16,6 +17,7 @@ import threading
 from pathlib import Path
 from typing import Any, NoReturn
 
+from dispatcher import tracing
 from dispatcher.entrypoints.loading import NotThere, load
 from dispatcher.errors import InvalidInput
 from dispatcher.running import RunView, enter_process
@@ -38,7 +40,7 @@ def run_entrypoint(descriptor: int) -> int:
     facts = line.first()
     view = RunView(
         facts["run_id"], facts["pool"], facts["token"], facts["attempt"], facts["parameters"], facts["deadline_ms"],
-        line, line.cancelled,
+        line, facts.get("traceparent"), line.cancelled,
     )  # fmt: skip
     enter_process(view)
     outcome, code = _attempt(facts, line.cancelled)
@@ -61,6 +63,7 @@ def _attempt(facts: dict[str, Any], cancelled: threading.Event) -> tuple[Outcome
         args, kwargs = handler.arguments(facts["parameters"])
     except InvalidInput as error:
         return Outcome("failed", "invalid_parameters", error_result(str(error))), 0
+    tracing.enter(facts.get("traceparent"))
     try:
         return finished(_call(handler, args, kwargs, cancelled)), 0
     except Terminated:

@@ -6,8 +6,8 @@ import os
 import signal
 import sys
 
-from dispatcher import codec
-from dispatcher.models import HandOff
+from dispatcher import codec, tracing
+from dispatcher.models import HandOff, RetryPolicy, RunSpec
 from workers.app import load_functions
 from workers.function import FunctionWorker
 
@@ -22,10 +22,13 @@ def _end_with_parent(parent: int) -> None:
 
 
 async def _attempt(order: bytes) -> bytes:
-    app, app_dir, name, parameters, retry, timeout, attempt = codec.unpack(order)
-    row = [name, parameters, retry, timeout]
-    run = HandOff(0, "", attempt, 0, "", codec.pack(row))
-    outcome = await FunctionWorker(load_functions(app, app_dir)).watch(run, "")
+    app, app_dir, name, parameters, retry, timeout, attempt, trace = codec.unpack(order)
+    policy = RetryPolicy(*retry) if retry else RetryPolicy()
+    spec = RunSpec(function=name, parameters=parameters, retry=policy, timeout=timeout, traceparent=trace)
+    run = HandOff(0, "", attempt, 0, "", codec.encode_spec(spec, codec.HARD_LIMIT))
+    functions = load_functions(app, app_dir)
+    tracing.enter(trace)
+    outcome = await FunctionWorker(functions).watch(run, "")
     return codec.pack(list(outcome))
 
 

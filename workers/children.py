@@ -17,6 +17,7 @@ _FAREWELL_SECONDS = 5.0
 _IDLE_KEEPERS = 16
 """That wait for the next run; each has some 7 MB, 30 MB with the modules of entrypoints, nearly all of it shared."""
 KILLED = 9
+_OURS = ("SLUICE_", "TRACEPARENT", "TRACESTATE")
 
 
 class StartFailed(Exception):
@@ -247,5 +248,5 @@ def _farewell(process: "subprocess.Popen[bytes]") -> None:
 
 
 def clean_environment() -> dict[str, str]:
-    """What a child may know: nothing of Sluice's settings, which hold the server's password."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("SLUICE_")}  # noqa: TID251 - the child's
+    """What a child may know: nothing of Sluice's settings, which hold the server's password, nor of our own trace."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}  # noqa: TID251 - the child's

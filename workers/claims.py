@@ -31,14 +31,15 @@ class LoopBackend:
 class ClaimView:
     """Makes the RunView of a claim at its first use: most functions never ask for it."""
 
-    __slots__ = ("_deadline_ms", "_loop", "_parameters", "_run", "_services", "_view", "is_cancelled")
+    __slots__ = ("_deadline_ms", "_loop", "_parameters", "_run", "_services", "_traceparent", "_view", "is_cancelled")
 
     def __init__(
         self, run: HandOff, parameters: Mapping[str, Any], deadline_ms: int | None,
-        services: Callable[[HandOff], RunServices], loop: asyncio.AbstractEventLoop,
+        services: Callable[[HandOff], RunServices], loop: asyncio.AbstractEventLoop, *,
+        traceparent: str | None,
     ) -> None:  # fmt: skip
         self._run, self._parameters, self._deadline_ms = run, parameters, deadline_ms
-        self._services, self._loop = services, loop
+        self._services, self._loop, self._traceparent = services, loop, traceparent
         self._view: RunView | None = None
         self.is_cancelled = False
 
@@ -48,7 +49,7 @@ class ClaimView:
             run, services = self._run, self._services(self._run)
             self._view = RunView(
                 run.id, services.pool, int(run.token or 0), run.attempt, self._parameters, self._deadline_ms,
-                LoopBackend(services, self._loop),
+                LoopBackend(services, self._loop), self._traceparent,
             )  # fmt: skip
             if self.is_cancelled:
                 self._view.cancelled.set()

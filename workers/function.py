@@ -20,6 +20,8 @@ from .functions import Functions, Handler
 from .isolation import Isolation
 from .outcomes import error_result, failure, finished
 
+_TRACEPARENT = codec.SPEC_FIELDS.index("traceparent")
+
 
 class FunctionWorker(WorkerType):
     """Executes registered functions. A run that was lost before gets a child process, where only it can die."""
@@ -51,23 +53,25 @@ class FunctionWorker(WorkerType):
             parameters = (row[1] or {}) if size > 1 else {}
             retry = row[2] if size > 2 else None
             timeout = row[3] if size > 3 else None
+            trace = row[_TRACEPARENT] if size > _TRACEPARENT else None
         except (InvalidInput, LookupError, TypeError) as error:
             return Outcome("failed", "invalid_parameters", error_result(str(error)))
         if run.crashes and self._isolation:
-            return await self._isolation.execute(run, name, parameters, retry, timeout)
+            return await self._isolation.execute(run, name, parameters, retry, timeout, trace=trace)
         handler = self._functions.get(name)
         if handler is None:
             return Outcome("failed", "not_registered", error_result(self._unknown(name)))
-        return await self._attempt(run, handler, parameters, retry, timeout)
+        return await self._attempt(run, handler, parameters, retry, timeout, trace=trace)
 
     async def _attempt(
-        self, run: HandOff, handler: Handler, parameters: dict[str, Any], retry: list[Any] | None, timeout: float | None
-    ) -> Outcome:
+        self, run: HandOff, handler: Handler, parameters: dict[str, Any], retry: list[Any] | None,
+        timeout: float | None, *, trace: str | None,
+    ) -> Outcome:  # fmt: skip
         try:
             args, kwargs = handler.arguments(parameters)
         except InvalidInput as error:
             return Outcome("failed", "invalid_parameters", error_result(str(error)))
-        view = self._enter(run, parameters, timeout)
+        view = self._enter(run, parameters, timeout, trace)
         limit = asyncio.timeout(timeout) if timeout is not None else None
         try:
             if limit:
@@ -86,12 +90,12 @@ class FunctionWorker(WorkerType):
             return failure(retry, run.attempt, "raised", error)
         return finished(result)
 
-    def _enter(self, run: HandOff, parameters: dict[str, Any], timeout: float | None) -> ClaimView:
+    def _enter(self, run: HandOff, parameters: dict[str, Any], timeout: float | None, trace: str | None) -> ClaimView:
         """Make it the run of this task, for `dispatcher.context`."""
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
         deadline = None if timeout is None else self._clock.now_ms() + round(1000 * timeout)
-        view = ClaimView(run, parameters, deadline, self._services, self._loop)
+        view = ClaimView(run, parameters, deadline, self._services, self._loop, traceparent=trace)
         enter(view)
         return view
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import anyio
 
-from dispatcher import codec
+from dispatcher import codec, tracing
 from dispatcher.models import HandOff
 
 from .children import clean_environment
@@ -30,15 +30,17 @@ class Isolation:
         self._app, self._dir = app, app_dir
 
     async def execute(
-        self, run: HandOff, name: str, parameters: dict[str, Any], retry: list[Any] | None, timeout: float | None
-    ) -> Outcome:
+        self, run: HandOff, name: str, parameters: dict[str, Any], retry: list[Any] | None, timeout: float | None,
+        *, trace: str | None,
+    ) -> Outcome:  # fmt: skip
         """The outcome of one attempt; 'lost' when the child died without one. Cancelling kills the child."""
-        order = codec.pack([self._app, self._dir, name, parameters, retry, timeout, run.attempt])
+        order = codec.pack([self._app, self._dir, name, parameters, retry, timeout, run.attempt, tracing.here(trace)])
+        environment = {**clean_environment(), **tracing.trace_environment(trace)}
         reader, writer = os.pipe()
         try:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-P", str(_CHILD), str(writer), str(os.getpid()),
-                stdin=asyncio.subprocess.PIPE, pass_fds=(writer,), start_new_session=True, env=clean_environment(),
+                stdin=asyncio.subprocess.PIPE, pass_fds=(writer,), start_new_session=True, env=environment,
             )  # fmt: skip
         except BaseException:
             os.close(reader)

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from pydantic import Field
 
-from dispatcher import codec
+from dispatcher import codec, tracing
 from dispatcher.clock import Clock, SystemClock
 from dispatcher.errors import InvalidInput
 from dispatcher.models import HandOff, RunSpec
@@ -219,7 +219,8 @@ class ProcessWorker(WorkerType):
 
     def _variables(self, plan: Plan, run: HandOff, pool: str, deadline: int | None) -> dict[str, str]:
         """The worker's environment without its settings, what the run sets, and what Sluice says of the run."""
-        wanted = {**self._environment, **plan.configuration.env, **_said(plan, run, pool, deadline)}
+        trace = tracing.trace_environment(plan.spec.traceparent)
+        wanted = {**self._environment, **trace, **plan.configuration.env, **_said(plan, run, pool, deadline)}
         found = {name: value for name, value in wanted.items() if value is not None}
         if bad := [name for name, value in found.items() if not name or "=" in name or "\0" in name + value]:
             raise _bad(f"{bad[0]!r} is no variable of an environment")
@@ -281,7 +282,7 @@ def _facts(run: HandOff, plan: Plan, folder: str, pool: str, deadline: int | Non
     return {
         "entrypoint": plan.spec.entrypoint, "folder": folder, "run_id": run.id,
         "pool": pool, "token": int(run.token or 0), "attempt": run.attempt, "parameters": plan.spec.parameters,
-        "deadline_ms": deadline, "retry": plan.retry,
+        "deadline_ms": deadline, "retry": plan.retry, "traceparent": tracing.here(plan.spec.traceparent),
     }  # fmt: skip
 
 

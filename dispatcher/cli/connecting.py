@@ -20,6 +20,9 @@ OnlyPool = Annotated[str | None, Parameter(name=("--pool", "-p"), help="Of this 
 NewPool = Annotated[
     str | None, Parameter(name=("--pool", "-p"), help="Move it to this pool; it stays where it is when not given.")
 ]
+Traceparent = Annotated[
+    str | None, Parameter(env_var="TRACEPARENT", help="The trace it belongs to, as W3C's trace context writes it.")
+]
 
 
 def server_url(settings: "Settings") -> str:

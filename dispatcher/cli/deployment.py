@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter
 
 from .asking import DryRun, Yes, may
-from .connecting import NewPool, OnlyPool, PoolOption, connected
+from .connecting import NewPool, OnlyPool, PoolOption, Traceparent, connected
 from .describing import Description, Repeated
 from .export import export
 from .failures import ExitCode
@@ -120,6 +120,7 @@ async def run(
     expires: Annotated[str | None, Parameter(help="Not started by then: it expires. A duration or an instant.")] = None,
     idempotency_key: Annotated[str | None, Parameter(help="Another publish with this key is this one.")] = None,
     run_name: Annotated[str | None, Parameter(help="A name for people.")] = None,
+    traceparent: Traceparent = None,
     tag: Annotated[Repeated, Parameter(help="A word to find it by, instead of the deployment's; repeatable.")] = (),
     watch: Annotated[bool, Parameter(help="Wait for its end: prints the result, exits by how it ended.")] = False,
     output: Output = TABLE,
@@ -132,6 +133,7 @@ async def run(
         "idempotency_key": idempotency_key,
         "name": run_name,
         "tags": tag or None,
+        "traceparent": traceparent or None,
         "job_variables": job_variables(variable, env, None) or None,
     }
     options = {key: value for key, value in given.items() if value is not None}

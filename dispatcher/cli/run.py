@@ -8,7 +8,7 @@ from cyclopts import App, Parameter
 
 from ..models import RetryPolicy, Run, RunSpec
 from .asking import DryRun, Yes, may
-from .connecting import PoolOption, connected
+from .connecting import PoolOption, Traceparent, connected
 from .failures import ExitCode
 from .logs import logs
 from .output import TABLE, Column, Output, say, show, show_one, span
@@ -55,6 +55,7 @@ _DETAILS: tuple[Column[Run], ...] = (
     Column("NAME", lambda run: run.spec.name),
     Column("TAGS", lambda run: run.spec.tags),
     Column("PARENT", lambda run: run.spec.parent),
+    Column("TRACE", lambda run: run.spec.traceparent),
     Column("RETRY OF", lambda run: run.spec.retry_of),
     Column("DEPLOYMENT", lambda run: run.spec.deployment),
     Column("SCHEDULE", lambda run: run.spec.schedule),
@@ -88,6 +89,7 @@ async def publish(
     working_dir: Annotated[str | None, Parameter(help="Where its process runs.")] = None,
     variable: Annotated[Repeated, Parameter(name="--job-variable", help="name=value for its worker; repeatable.")] = (),
     parent: Annotated[str | None, Parameter(help="The run it follows from.")] = None,
+    traceparent: Traceparent = None,
     param: Annotated[Repeated, Parameter(help="name=value, the value JSON or else text; repeatable.")] = (),
     params_json: Annotated[str | None, Parameter(help="All parameters as one JSON object; `-` reads stdin.")] = None,
     pool: PoolOption = None,
@@ -118,6 +120,7 @@ async def publish(
         entrypoint=entrypoint,
         job_variables=variables or None,
         parent=parent,
+        traceparent=traceparent or None,
         queue=queue,
         labels=label,
         keys=key,

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, TypedDict, cast
 
-from .. import codec
+from .. import codec, tracing
 from ..clock import Clock
 from ..errors import InvalidInput
 from ..ids import new_run_id
@@ -44,6 +44,7 @@ class RunOptions(TypedDict, total=False):
     entrypoint: str | None
     job_variables: Mapping[str, Any] | None
     parent: str | None
+    traceparent: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,12 +215,13 @@ def draft(
         return WireRun(new_run_id(), bucket, b"", codec.encode_plain_spec(_function(function), given, limit))
     at, deadline = _start(options, clock), _deadline(options, clock)
     timeout, name, parent = options.get("timeout"), options.get("name"), options.get("parent")
-    variables = options.get("job_variables")
+    variables, trace = options.get("job_variables"), options.get("traceparent")
     spec = RunSpec(
         **_work(function, options),
         parameters=given,
         job_variables=None if variables is None else _mapping("job variables", variables),
         parent=None if parent is None else _run_id(parent),
+        traceparent=None if trace is None else tracing.check_traceparent(trace),
         name=None if name is None else _text("name", name),
         tags=tuple(_text("tag", tag) for tag in _words("tags", options.get("tags", ()))),
         retry=_retry(options),

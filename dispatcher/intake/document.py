@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from .. import tracing
 from ..errors import InvalidInput
 from ..names import KEY_BYTES, KEYS_AT_MOST, LABEL, LABELS_AT_MOST, NAME
 
@@ -121,7 +122,7 @@ class Document(BaseModel):
     id: Id | None = Field(default=None, description="Its run id; one that is known already is the same run.")
     parent: Id | None = Field(default=None, description="The run that this one follows from.")
     job_variables: dict[str, Any] | None = Field(default=None, description="Of its infrastructure.")
-    traceparent: Annotated[str, Field(pattern="^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")] | None = Field(
+    traceparent: Annotated[str, Field(pattern=tracing.PATTERN)] | None = Field(
         default=None, description="W3C trace context."
     )
 

@@ -19,7 +19,7 @@ _LONGEST_REASON = 500
 _log = get_logger("intake")
 _AS_THEY_ARE = (
     "queue", "labels", "keys", "at", "delay", "expires", "retries", "timeout", "idempotency_key", "idempotency_ttl",
-    "name", "tags", "command", "shell", "entrypoint", "job_variables", "parent",
+    "name", "tags", "command", "shell", "entrypoint", "job_variables", "parent", "traceparent",
 )  # fmt: skip
 
 
@@ -51,7 +51,7 @@ def compose(stream: PublishStream, entry: Unread, document: Document, now_ms: in
     try:
         return draft(
             document.function, document.parameters, _options(stream, entry, document), ServerMoment(now_ms), limit,
-            source=stream.source, traceparent=document.traceparent,
+            source=stream.source,
         )  # fmt: skip
     except InvalidInput as error:
         return _reason(error)
