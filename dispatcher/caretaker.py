@@ -1,6 +1,7 @@
 """The caretaker's duties for one pool: what needs a clock or an eye. Any number of dispatchers do them at once.
 
-reclaim     workers whose lease ended are marked dead, their runs go back to the front of their queues
+reclaim     workers whose lease ended are marked dead, their runs go back to the front of their queues;
+            those that live on without a worker (containers) are left for another one to adopt
 sweeps      bulk edits that were left open go on
 leftovers   runs that a bounded call left unadmitted are admitted
 retention   finished runs past their time are forgotten
@@ -37,6 +38,8 @@ class Caretaker:
             if tick.taken_back:
                 RUNS_RECLAIMED.labels(pool=pool).inc(tick.taken_back)
                 _log.warning("run.reclaimed", pool=pool, runs=tick.taken_back)
+            if tick.orphaned:
+                _log.warning("run.orphaned", pool=pool, runs=tick.orphaned)
             if not tick.more:
                 await self._clock.sleep(self._tick)
 

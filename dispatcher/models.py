@@ -151,7 +151,10 @@ class Published(NamedTuple):
 
 
 class HandOff(NamedTuple):
-    """A run given to a worker: its number in that worker's sequence, its claim, its spec (b'' is to be fetched)."""
+    """A run given to a worker: its number in that worker's sequence, its claim, its spec (b'' is to be fetched).
+
+    With an `infrastructure` it runs already: its worker went, and this one is to adopt it.
+    """
 
     number: int
     token: str
@@ -159,6 +162,7 @@ class HandOff(NamedTuple):
     crashes: int
     id: str
     spec: bytes
+    infrastructure: str = ""
 
 
 @dataclass(frozen=True, slots=True)

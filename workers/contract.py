@@ -12,26 +12,26 @@ What happens, and who decides:
     watch    wait until it is over and say how. Called once after start or adopt; the only place that ends a run.
     stop     somebody cancelled the run, or the worker stopped trusting its lease: ask, give `grace` seconds, then kill.
              Return when it is certain that nothing of it goes on; `watch` then returns or is cancelled.
-    adopt    another worker died and this run's infrastructure may live: True when it was found and can be watched.
+    adopt    its worker went, its infrastructure may live: True when it was found and can be watched.
+    release  this worker goes: stop watching, the infrastructure goes on, for another worker of its site to adopt.
+    forget   the end of the claim is in Redis: what was kept until then (a stopped container) may go.
 
-If the process dies between any two of these, the lease ends, the run is reclaimed and comes back with one crash charged
-and a new claim token. Everything here may therefore happen twice for one run id, never for one claim.
+If the process dies between any two of these, the lease ends. A run of a type with a `site` whose start was told keeps
+its slots and its claim, and a worker of that site adopts it. Any other is reclaimed and comes back with one crash
+charged and a new claim token. Everything here may therefore happen twice for one run id; start never for one claim.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol, Self
-
-from pydantic import BaseModel
+from typing import ClassVar, NamedTuple, Self
 
 from dispatcher.errors import InvalidInput
-from dispatcher.job_template import Resolver
-from dispatcher.models import HandOff, RunSpec
+from dispatcher.models import HandOff
 
-from .services import NoServices, RunServices
+from .attachment import Attachment, Claims, Configuration, Configurator
 
-if TYPE_CHECKING:
-    import builtins
+__all__ = [
+    "Attachment", "CannotStart", "Claims", "Configuration", "Configurator", "Outcome", "StillRunning", "WorkerType",
+]  # fmt: skip
 
 
 class Outcome(NamedTuple):
@@ -62,29 +62,11 @@ class CannotStart(Exception):
         super().__init__(outcome.argument)
 
 
-class Configuration(BaseModel, extra="forbid"):
-    """What a pool of this type may set for each run; a type subclasses it, its schema is the base job template."""
-
-
-class Configurator(Protocol):
-    """Makes the configurations of runs; the worker provides it."""
-
-    async def of_run(self, run: HandOff, spec: RunSpec) -> Configuration:
-        """The run's configuration. Raises CannotStart."""
-        ...
-
-    async def secrets(self) -> Resolver:
-        """Gives the secrets that the pool allows."""
-        ...
-
-
-class WorkerType(ABC):
+class WorkerType(Attachment, ABC):
     """One kind of infrastructure."""
 
-    type: ClassVar[str]
     auto_start: ClassVar[bool] = False
     """Admitted is running: there is nothing to prepare, `start` is not called."""
-    configuration: "ClassVar[builtins.type[Configuration]]" = Configuration
 
     @classmethod
     def for_app(cls, app: str | None, app_dir: str) -> Self:  # noqa: ARG003 - types with an application import it
@@ -95,44 +77,19 @@ class WorkerType(ABC):
 
     prefetch_seconds: ClassVar[float] = 0.0
     """How long before they are due runs are prepared, unless the worker is told otherwise."""
+    site: str = ""
+    """Where infrastructure lives on without its worker, as `open` finds it; '' where it does not. Workers of one site
+    adopt each other's runs. At most 128 of `A-Z a-z 0-9 . _ : -`."""
     cancel_grace: float = 10.0
     """Seconds that a run has to end once it is asked; the worker sets it."""
-    _services: Callable[[HandOff], RunServices] = NoServices
-    _configure: Configurator | None = None
 
-    def attach(self, services: Callable[[HandOff], RunServices], configure: Configurator | None = None) -> None:
-        """What the code of runs may ask of their worker, and how their configurations are made.
-
-        Called at the start of each session, before its first run.
-        """
-        self._services, self._configure = services, configure
-
-    async def configured(self, run: HandOff, spec: RunSpec) -> Configuration:
-        """The run's configuration, of this type's class: pool's template, deployment's and run's job variables.
-
-        It may hold secrets: nothing of it belongs in a log or an error. Raises CannotStart where they do not fit.
-        """
-        if self._configure is None:
-            raise InvalidInput(f"{self.type}: a run is configured by its worker, and there is none")
-        return await self._configure.of_run(run, spec)
-
-    async def _secrets(self) -> Resolver:
-        """Gives secrets of this worker that the pool's template allows. It raises InvalidInput for others."""
-        if self._configure is None:
-            raise InvalidInput(f"{self.type}: secrets are given by a worker, and there is none")
-        return await self._configure.secrets()
-
-    def services(self, run: HandOff) -> RunServices:
-        """What the code of this claim may ask of its worker."""
-        return self._services(run)
-
-    async def open(self) -> None:  # noqa: B027 - many types need none
+    async def open(self) -> None:
         """Make ready; raise where this type cannot work here. Called once before the first run."""
 
-    async def close(self) -> None:  # noqa: B027 - see open
+    async def close(self) -> None:
         """Release what `open` took."""
 
-    async def prepare(self, run: HandOff) -> None:  # noqa: B027 - many types have nothing to prepare
+    async def prepare(self, run: HandOff) -> None:
         """Make ready what can be before the run is due."""
 
     async def start(self, run: HandOff) -> str:
@@ -143,7 +100,7 @@ class WorkerType(ABC):
     async def watch(self, run: HandOff, infrastructure: str) -> Outcome:
         """Wait for the run's end."""
 
-    async def stop(self, run: HandOff, infrastructure: str, grace: float) -> None:  # noqa: B027 - see its docstring
+    async def stop(self, run: HandOff, infrastructure: str, grace: float) -> None:
         """Make certain that nothing of the run goes on. Types without infrastructure: `watch` was cancelled before."""
 
     def is_over(self, run: HandOff) -> bool:  # noqa: ARG002 - see stop
@@ -153,3 +110,9 @@ class WorkerType(ABC):
     async def adopt(self, run: HandOff, infrastructure: str) -> bool:  # noqa: ARG002 - by default nothing is found
         """Whether the run's infrastructure, started by another worker, is here to be watched."""
         return False
+
+    async def release(self, run: HandOff) -> None:
+        """Stop watching; what goes on is another worker's."""
+
+    async def forget(self, run: HandOff) -> None:
+        """The end of the claim is in Redis."""

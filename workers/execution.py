@@ -56,6 +56,23 @@ class Execution:
         self._store, self._place, self._kind, self._clock = store, place, kind, clock
         self._listener, self.grace = listener, grace
         self.time = ServerTime(clock)
+        self._forgetting: set[asyncio.Task[None]] = set()
+
+    def forget(self, run: HandOff) -> None:
+        """The end of this claim is in Redis; its type may do away with what it kept."""
+        task = asyncio.get_running_loop().create_task(self._kind.forget(run))
+        self._forgetting.add(task)
+        task.add_done_callback(self._forgotten)
+
+    def _forgotten(self, task: "asyncio.Task[None]") -> None:
+        self._forgetting.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            _log.warning("infrastructure.left", type=self._kind.type, error=str(error))
+
+    async def settle(self, seconds: float) -> None:
+        """Give what is being done away with a moment."""
+        if self._forgetting:
+            await asyncio.wait(self._forgetting, timeout=seconds)
 
     async def execute(self, held: Held) -> None:
         """Run it to its end; the task of this call is what a cancel order cancels."""
@@ -73,6 +90,9 @@ class Execution:
         except StillRunning as error:
             outcome = await self._ended_for_certain(held, error.verdict)
         except asyncio.CancelledError as error:
+            if held.released:
+                await self._listener.flush(run)
+                return
             outcome = await self._cancelled(held, error)
         except Exception as error:  # noqa: BLE001 - a type may raise anything; no run is left without an end
             _log.exception("run.crashed", run_id=held.run.id)
@@ -114,17 +134,23 @@ class Execution:
             await self._store.workers.stuck(*self._place, (run.id, run.token), *verdict)
 
     async def _started(self, run: HandOff, held: Held) -> Outcome:
-        await self._until_due(run)
-        held.infrastructure = await self._kind.start(run)
+        if run.infrastructure:
+            held.infrastructure, held.announced = run.infrastructure, True
+        else:
+            await self._until_due(run)
+            held.infrastructure = await self._kind.start(run)
         held.begun = True
         try:
-            status = await self._announced(run, held.infrastructure)
+            if run.infrastructure and not await self._kind.adopt(run, run.infrastructure):
+                return Outcome("lost", "", error_result(f"{run.infrastructure}, of an earlier worker, is not there"))
+            status = "already" if held.announced else await self._announced(run, held.infrastructure)
             if status in ("stale", "cancelling"):
                 await self._kind.stop(run, held.infrastructure, self.grace)
                 return _CANCELLED if status == "cancelling" else _RETURNED
+            held.announced = True
             return await self._kind.watch(run, held.infrastructure)
         except asyncio.CancelledError:
-            await self._stop_for_certain(run, held.infrastructure)
+            await self._let_go(run, held)
             raise
         except WorkerGone:
             await self._kind.stop(run, held.infrastructure, 0)
@@ -132,6 +158,13 @@ class Execution:
         except Exception:
             await self._stop_for_certain(run, held.infrastructure)
             raise
+
+    async def _let_go(self, run: HandOff, held: Held) -> None:
+        """Leave it to another worker, or stop it."""
+        if held.released:
+            await self._kind.release(run)
+        else:
+            await self._stop_for_certain(run, held.infrastructure)
 
     async def _until_due(self, run: HandOff) -> None:
         """A run that came before its time is prepared, and waits for it with its slots held."""

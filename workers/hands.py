@@ -13,11 +13,14 @@ Execute = Callable[[Held], Coroutine[None, None, None]]
 
 
 class Hands:
-    """Takes runs, and puts them down again. `changed` is called when one has ended."""
+    """Takes runs, and puts them down again. `changed` is called when one has ended.
 
-    def __init__(self, changed: Callable[[], None]) -> None:
+    Where runs `live_on`, those that Redis knows to run are not stopped but released: another worker adopts them.
+    """
+
+    def __init__(self, changed: Callable[[], None], *, live_on: bool) -> None:
         self.holding = Holding()
-        self._changed = changed
+        self._changed, self._live_on = changed, live_on
         self._ends: Ends = []
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -40,7 +43,7 @@ class Hands:
 
     def _task_ended(self, task: "asyncio.Task[None]", held: Held) -> None:
         self._tasks.discard(task)
-        if not held.ended:  # cancelled before it began
+        if not (held.ended or held.released):  # cancelled before it began
             self.ended(held, Outcome("cancelled", "asked") if held.cancel_asked else Outcome("return"))
 
     def ended(self, held: Held, outcome: Outcome) -> None:
@@ -77,18 +80,26 @@ class Hands:
                 held.cancel_asked = True
                 held.task.cancel()
 
-    def put_down(self, *, begun: bool = True) -> int:
-        """Stop what runs, or only what has not begun, to be handed back; how many."""
+    def put_down(self, *, begun: bool = True, distrusted: bool = False) -> int:
+        """Stop what runs, or only what has not begun, to be handed back; how many.
+
+        What lives on is released; while only the lease is `distrusted` it is watched on, for that harms nobody.
+        """
         running = [
             held
             for held in self.holding.runs.values()
             if held.task and not (held.ended or held.stopped or held.is_stuck) and (begun or not held.begun)
         ]
+        if distrusted:
+            running = [held for held in running if not self._lives_on(held)]
         for held in running:
-            held.stopped = True
+            held.stopped, held.released = True, self._lives_on(held)
             if held.task:
                 held.task.cancel()
         return len(running)
+
+    def _lives_on(self, held: Held) -> bool:
+        return self._live_on and held.announced and not held.cancel_asked
 
     async def settle(self, seconds: float) -> None:
         """Give what was put down a moment to end; what cannot be ended goes on, and may be found stuck."""

@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Held:
-    """A run in this worker's hands."""
+    """A run in this worker's hands.
+
+    `begun`: its infrastructure is up; `announced`: Redis knows it; `released`: it goes on without this worker.
+    """
 
     run: HandOff
     task: "asyncio.Task[None] | None" = None
@@ -19,6 +22,8 @@ class Held:
     begun: bool = False
     cancel_asked: bool = False
     is_stuck: bool = False
+    announced: bool = False
+    released: bool = False
     stopped: bool = False
     ended: bool = False
 
@@ -65,12 +70,16 @@ class Holding:
         return seen, list(self.runs)
 
     def is_free(self) -> bool:
-        """Whether nothing is held but what is stuck."""
-        return all(held.is_stuck and not held.ended for held in self.runs.values())
+        """Whether nothing is held but what is stuck, or left to another worker."""
+        return all((held.is_stuck and not held.ended) or held.released for held in self.runs.values())
+
+    def is_stuck(self) -> bool:
+        """Whether something is held that goes on in this process."""
+        return any(not held.released for held in self.runs.values())
 
     def running(self) -> int:
         """Runs that have not ended here."""
-        return sum(1 for held in self.runs.values() if not held.ended)
+        return sum(1 for held in self.runs.values() if not (held.ended or held.released))
 
 
 Ends = list[Any]

@@ -34,7 +34,8 @@ class LogWriter:
         self._loop = asyncio.get_running_loop()
         self._lock = threading.Lock()
         self._logs: dict[tuple[str, str], ClaimLog] = {}
-        self._lines = self._size = self._sequence = self._lost = 0
+        self._lines = self._size = self._lost = 0
+        self._sequence = 1000 * clock.now_ms()  # beyond that of an earlier worker whose claims are adopted
         self._rung = _QUIET
         self._some, self._hurry = asyncio.Event(), asyncio.Event()
         self._is_refused = False

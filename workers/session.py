@@ -26,9 +26,10 @@ from .contract import WorkerType
 from .execution import Execution, Listener
 from .hands import Hands
 from .heartbeat import HeartbeatThread
-from .holding import Ends
+from .holding import END_WIDTH, Ends
 from .lease import Lease
 from .run_logs import LogWriter
+from .standing import Standing
 
 RELIST_SECONDS = 0.001
 """After a push the worker is not listed as idle; a turn soon after lists it, ends of that millisecond travel along."""
@@ -66,12 +67,12 @@ class Session:
         self.name = joining.name
         self._clock = clock
         self.lease = Lease(joining.lease_ms / 1000, clock)
-        self._hands = Hands(self._changed)
+        self._hands = Hands(self._changed, live_on=bool(joining.site))
         self.holding = self._hands.holding
         place = Place(pool, joining.name)
         self._logs = LogWriter(store, pool, joining.name, clock)
         self._assistance = Assistance(store, place, clock, self._logs, self._want_turn)
-        kind.attach(self._assistance.of_run, Configurations(store, pool, kind, clock))
+        kind.attach(self._assistance.of_run, Configurations(store, pool, kind, clock), Standing(store, pool))
         kind.cancel_grace = manner.cancel_grace
         self._execution = Execution(
             store, place, kind, clock,
@@ -110,13 +111,14 @@ class Session:
             self._hands.put_down()
             with anyio.CancelScope(shield=True):
                 await self._wind_up(helpers, beats)
-        if not self.holding.runs:
+        if not self.holding.is_stuck():
             await self._leave()
         _log.info("worker.left", worker=self.name, pool=self._pool, runs=self.executed)
 
     async def _wind_up(self, helpers: "list[asyncio.Task[None]]", beats: HeartbeatThread) -> None:
         """End all that goes on beside the conversation; each of these waits a second or two at most."""
         await self._hands.settle(_LEFT_BEHIND_SECONDS)
+        await self._execution.settle(_LEFT_BEHIND_SECONDS)
         await self._logs.close()
         await self._assistance.close()
         for task in helpers:
@@ -205,8 +207,17 @@ class Session:
         self._turn_wanted = True
         return min(1.0, delay * 2)
 
+    def _forget(self, ends: Ends, refusals: list[bytes]) -> None:
+        """Where runs live on without a worker, something of them is kept until their end is taken."""
+        refused = {run_id.decode() for run_id in refusals[::2]}
+        for run_id in ends[::END_WIDTH] if self._joining.site else ():
+            held = self.holding.runs.get(run_id)
+            if held and run_id not in refused:
+                self._execution.forget(held.run)
+
     def _taken(self, ends: Ends, turn: Turn) -> None:
         """The turn took these ends: they are not held any more."""
+        self._forget(ends, turn.refusals)
         self.executed += self._hands.drop(ends)
         self._tally.add(WORKER_TURNS, self._pool)
         if turn.refusals:
@@ -280,7 +291,7 @@ class Session:
             await self._clock.sleep(max(left, 0.01))
 
     def _distrust(self) -> None:
-        if stopped := self._hands.put_down():
+        if stopped := self._hands.put_down(distrusted=True):
             _log.error("lease.distrusted", worker=self.name, runs=stopped)
 
     def _heard(self, beat: Beat) -> None:

@@ -180,6 +180,7 @@ class Worker:
             type=self._kind.type,
             auto_start=self._kind.auto_start,
             queues=options.queues,
+            site=self._kind.site,
             info={
                 "name": options.name, "host": clean_host(), "pid": os.getpid(), "type": self._kind.type,
                 "version": package_version(),

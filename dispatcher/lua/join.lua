@@ -8,6 +8,7 @@
 --          lease_ms  int   how long it is believed without a word
 --          type      str   worker type; must be the pool's
 --          auto      int   1: admitted is running (functions); 0: pending until `start`
+--          site      str   where its infrastructure lives on without it; '': it does not
 --          ahead     int   ms before they are due that it prepares runs; 0: not before
 --          info      str   msgpack for people
 -- REST     names of queues it asks for; made when missing
@@ -32,6 +33,10 @@ call('SADD', root .. ':lane:' .. lane, name)
 call('HSET', root .. ':worker:' .. name, 'lane', lane, 'capacity', capacity, 'lease', lease_ms, 'auto', auto,
   'state', 'online', 'number', 0, 'info', info, 'joined', now)
 call('ZADD', root .. ':workers', now + lease_ms, name)
+if site ~= '' then
+  call('HSET', root .. ':worker:' .. name, 'site', site)
+  call('SADD', root .. ':site:' .. site, name)
+end
 if ahead > 0 then
   call('ZADD', root .. ':ahead', ahead, name)
   write_ahead()

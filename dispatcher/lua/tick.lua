@@ -2,11 +2,11 @@
 --
 -- KEYS     root      the pool
 -- ARGV     now_ms    int   0: the server's clock
--- RETURNS  {now, more, workers lost, runs taken back, violations}
+-- RETURNS  {now, more, workers lost, runs taken back, violations, runs left to be adopted}
 --
 -- Only under continuous observation: after a gap between ticks of more than a quarter of the longest lease, or a jump
 -- of time, no lease ends for one lease more (`floor`), and a lease further ahead than one lease is cut.
--- include: state clock events bucket config ending losing sweep settle
+-- include: state clock events bucket config ending losing orphans sweep settle
 local watch = call('HMGET', root .. ':watch', 'tick', 'floor', 'lease')
 local last, floor, lease = tonumber(watch[1] or ''), tonumber(watch[2] or '') or 0, tonumber(watch[3] or '') or 15000
 if not last or now < last or now - last > math.max(500, lease / 4) or floor > now + lease then floor = now + lease end
@@ -16,7 +16,7 @@ for _, name in ipairs(call('ZRANGEBYSCORE', root .. ':workers', now + lease + 1,
   call('ZADD', root .. ':workers', now + read_worker(name).lease, name)
 end
 
-local lost, taken, more = 0, 0, false
+local lost, taken, orphaned, more = 0, 0, 0, false
 if floor <= now then
   for _, name in ipairs(call('ZRANGEBYSCORE', root .. ':workers', '-inf', now, 'LIMIT', 0, 16)) do
     retire(read_worker(name))
@@ -26,16 +26,37 @@ end
 local name = call('SRANDMEMBER', root .. ':lost')
 if name then
   local worker = read_worker(name)
-  worker.held = root .. ':slots:worker:' .. name
+  local site = call('HGET', root .. ':worker:' .. name, 'site')
   for _, id in ipairs(call('ZRANGE', worker.held, 0, 63)) do
-    take_back(read_record(id), read_facts(id), name)
-    taken = taken + 1
+    local facts = read_facts(id)
+    if may_be_adopted(site, facts) then
+      orphan(worker, id, site)
+      orphaned = orphaned + 1
+    else
+      take_back(read_record(id), facts, name)
+      taken = taken + 1
+    end
   end
   flush_released()
   if call('EXISTS', worker.held) == 0 then forget(worker) end
   more = call('EXISTS', root .. ':lost') == 1
 end
+if floor <= now and read_pool().orphans then
+  for _, id in ipairs(call('ZRANGEBYSCORE', root .. ':orphans', '-inf', now, 'LIMIT', 0, 16)) do
+    local site = call('HGET', root .. ':run:' .. id, 'site')
+    if call('EXISTS', root .. ':site:' .. site) == 1 then
+      call('ZADD', root .. ':orphans', now + lease, id) -- somebody is there: it waits for room
+    else
+      local record, facts = read_record(id), read_facts(id)
+      end_orphanhood(id, site)
+      release_scopes(id, parse_bucket(record.bucket))
+      charge(record, facts)
+      taken = taken + 1
+    end
+  end
+  flush_released()
+end
 more = sweep(256) or more
 more = settle(nil) or more
 write_events()
-return {now, more and 1 or 0, lost, taken, 0}
+return {now, more and 1 or 0, lost, taken, 0, orphaned}

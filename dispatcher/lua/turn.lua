@@ -9,7 +9,8 @@
 --          outcome completed | failed | cancelled | crashed (argument: reason), retry (argument: delay ms), return,
 --          lost (its process died: charged one crash)
 -- RETURNS  {'ok', now, more, last number, refusals {id, why, ...}, orders {drain or '', id, token, ...},
---          runs {words, spec, ...}} or {'gone'}; words are number:token:attempt:crashes:id; an empty spec: fetch it
+--          runs {words, spec, ...}} or {'gone'}; words are number:token:attempt:crashes:id; an empty spec: fetch it;
+--          a run to adopt has its infrastructure behind its id and a space
 --
 -- Fenced by worker and token, absolute in its effect: sent twice it changes nothing the second time and answers with
 -- the same runs, for the reply holds every hand-off above `seen`.
@@ -32,6 +33,10 @@ flush_released()
 local caller = nil
 if offer == 1 and worker.state == 'online' then
   caller = worker
+  if read_pool().orphans then
+    -- here: adopting
+    adopt_some(worker)
+  end
   if worker_room(worker) > 0 then list_idle(worker) end
 else
   delist(worker)
@@ -39,10 +44,11 @@ end
 local more = sweep(64)
 more = settle(caller) or more
 
--- A hand-off of an earlier call whose reply may be lost.
+-- A hand-off of an earlier call whose reply may be lost, or of a run that was adopted.
 local function hand_off_again(number, id)
   local record, facts = read_record(id), read_facts(id)
   local words = string.format('%.0f:%s:%s:%d:%s', number, facts.token, facts.attempt, tonumber(facts.crashes) or 0, id)
+  if facts.infrastructure ~= '' then words = words .. ' ' .. facts.infrastructure end
   return {words, #record.raw <= 16384 and spec_of(record) or ''}
 end
 

@@ -7,11 +7,12 @@ from .link import Link, root_of
 
 
 class Tick(NamedTuple):
-    """What a tick found: workers whose lease ended, runs taken back from them."""
+    """What a tick found: workers whose lease ended, runs taken back from them, runs left for another to adopt."""
 
     more: bool
     lost: int
     taken_back: int
+    orphaned: int
 
 
 class Promotion(NamedTuple):
@@ -32,8 +33,8 @@ class CareStore:
 
     async def tick(self, pool: str) -> Tick:
         """Look after silent workers, sweeps and leftovers. Repeatable, any number of dispatchers."""
-        _, more, lost, taken, _ = await self._link.call("tick", pool, self._link.now_ms)
-        return Tick(bool(more), lost, taken)
+        _, more, lost, taken, _, orphaned = await self._link.call("tick", pool, self._link.now_ms)
+        return Tick(bool(more), lost, taken, orphaned)
 
     async def promote(self, pool: str, most: int = 64) -> Promotion:
         """Move due runs into the backlog and end those past their deadline. Repeatable, any number of schedulers."""

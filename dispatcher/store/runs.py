@@ -15,6 +15,7 @@ from .link import Link, root_of
 
 PUBLISH_AT_ONCE = 500
 MISSING = "missing"
+_HELD = {b"pending", b"running", b"cancelling"}
 
 
 class WireRun(NamedTuple):
@@ -90,6 +91,18 @@ class RunStore:
                     continue
                 found.append((pool, fields[b"run"].decode(), End(fields[b"state"].decode(), fields[b"facts"])))
         return found
+
+    async def are_current(self, pool: str, claims: Sequence[tuple[str, str]]) -> list[bool]:
+        """Whether each claim (run id, token) is held by a worker, or waits to be adopted. Raises ServerError."""
+        root, client = root_of(pool), self._link.client
+        try:
+            async with client.pipeline(transaction=False) as pipe:
+                for run_id, _ in claims:
+                    pipe.hmget(keys.facts(root, run_id), "token", "state")
+                rows = await pipe.execute()
+        except (RedisError, OSError) as error:
+            raise self._link.error(error) from error
+        return [row == [claim[1].encode(), row[1]] and row[1] in _HELD for claim, row in zip(claims, rows, strict=True)]
 
     async def get(self, pool: str, run_id: str) -> Run:
         """The run as it is now. Raises RunNotFound."""

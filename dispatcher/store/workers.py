@@ -71,11 +71,13 @@ class Joining:
     info: dict[str, Any]
     queues: tuple[str, ...] = ()
     ahead_ms: int = 0
+    site: str = ""
 
 
 def _hand_off(words: bytes, spec: bytes) -> HandOff:
-    number, token, attempt, crashes, run_id = words.decode().split(":", 4)
-    return HandOff(int(number), token, int(attempt), int(crashes), run_id, spec)
+    number, token, attempt, crashes, rest = words.decode().split(":", 4)
+    run_id, _, infrastructure = rest.partition(" ")
+    return HandOff(int(number), token, int(attempt), int(crashes), run_id, spec, infrastructure)
 
 
 def _orders(row: list[bytes]) -> list[Claim]:
@@ -94,7 +96,7 @@ class WorkerStore:
         info = pack(worker.info)
         reply = await self._link.call(
             "join", pool, self._link.now_ms, worker.name, worker.lane, worker.capacity, worker.lease_ms,
-            worker.type, int(worker.auto_start), worker.ahead_ms, info, *worker.queues,
+            worker.type, int(worker.auto_start), worker.site, worker.ahead_ms, info, *worker.queues,
         )  # fmt: skip
         if reply[0] == b"no_pool":
             raise PoolNotFound(pool)

@@ -283,7 +283,7 @@ async def test_two_that_write_one_name_in_two_pools_at_once_agree(
 async def test_a_run_whose_key_says_when_full_since_it_was_published_is_not_prepared(stack: Stack, moment: Any) -> None:
     """Whether its key is full is looked at when it is due."""
     client, link = stack.client, stack.client._store.link
-    await link.call("join", "default", START, "early-1", "|~ahead|", 1, 600_000, "function", 0, 60_000, b"")
+    await link.call("join", "default", START, "early-1", "|~ahead|", 1, 600_000, "function", 0, "", 60_000, b"")
     at = datetime.fromtimestamp(START / 1000 + 120, UTC)
     runs = [await client.publish("f", keys=["tenant:a"], at=at) for _ in range(2)]
     await client.limits.set("tenant:a", 1, when_full="skip")
@@ -335,7 +335,7 @@ async def test_nothing_of_a_pool_stays(stack: Stack, moment: Any) -> None:
         await client.deployments.put(document(pool="short", **fields).model_copy(update={"name": policy}))
         for _ in range(3):
             await client.deployments.run(policy)
-    await link.call("join", "short", START, "early-1", "|~ahead|", 1, 600_000, "function", 0, 60_000, b"")
+    await link.call("join", "short", START, "early-1", "|~ahead|", 1, 600_000, "function", 0, "", 60_000, b"")
     soon = datetime.now(UTC) + timedelta(seconds=50)
     for _ in range(3):
         await client.publish("f", at=soon, expires=3600, pool="short")

@@ -75,7 +75,7 @@ def _scopes(model: Model, dump: Dump) -> None:
     expected: dict[str, set[str]] = {}
     for run in model.held():
         scopes = [] if run.suspended else ["", f"queue:{run.bucket.queue}", *(f"key:{key}" for key in run.bucket.keys)]
-        for scope in [*scopes, f"worker:{run.worker}"]:
+        for scope in [*scopes, *([f"worker:{run.worker}"] if run.worker else [])]:
             expected.setdefault(scope, set()).add(run.id)
     real = {scope: {member for member, _ in rows} for scope, rows in dump.rows("slots").items()}
     _same("holders", real, expected)
@@ -87,6 +87,18 @@ def _scopes(model: Model, dump: Dump) -> None:
     _same("suspended", {scope: {member for member, _ in members} for scope, members in rows}, waiting)
     line = sorted((run for run in model.held() if run.resuming), key=lambda run: run.resuming)
     _same("resuming", [member for member, _ in dump.one("resuming", [])], [run.id for run in line])
+    orphans = {run.id: run.orphan_until for run in model.orphans()}
+    _same("orphans", {member: int(until) for member, until in dump.one("orphans", [])}, orphans)
+    sites = {site: [member for member, _ in rows] for site, rows in dump.rows("orphans").items() if site}
+    _same(
+        "orphans of sites",
+        sites,
+        {
+            site: [run.id for run in model.orphans() if run.site == site]
+            for site in {run.site for run in model.orphans()}
+        },
+    )
+    _same("orphans of the pool", dump.one("", {}).get("orphans"), "1" if orphans else None)
     for worker in model.workers:
         numbers = {member: int(score) for member, score in dump.rows("slots").get(f"worker:{worker}", [])}
         _same(f"numbers of {worker}", numbers, {run.id: run.number for run in model.held_by(worker)})
@@ -104,6 +116,9 @@ def _workers(model: Model, dump: Dump, now: int) -> None:
     early = {member: int(score) for member, score in dump.one("ahead", [])}
     _same("ahead", early, {worker.name: worker.ahead for worker in model.workers.values() if worker.ahead})
     _same("ahead of the pool", int(dump.one("", {}).get("ahead", 0)), model.ahead())
+    sites = {site: set(names) for site, names in dump.rows("site").items()}
+    found = {worker.site for worker in model.workers.values() if worker.site}
+    _same("sites", sites, {site: {w.name for w in model.workers.values() if w.site == site} for site in found})
     _same("lanes", set(dump.one("lanes", [])), {worker.lane for worker in model.workers.values()})
     real = {}
     for name, row in dump.rows("worker").items():

@@ -43,8 +43,8 @@ class Dump:
 
 STREAMS = {"backlog", "finished", "bell"}
 ZSETS = {"front", "awake", "classes", "waiters", "waiting", "parked", "ready", "workers", "slots", "queues"}
-ZSETS |= {"priorities", "due", "dead", "idle:", "present", "ahead", "suspended", "resuming", "children"}
-SETS = {"idle", "lanes", "lane", "lost", "listeners"}
+ZSETS |= {"priorities", "due", "dead", "idle:", "present", "ahead", "suspended", "resuming", "children", "orphans"}
+SETS = {"site", "idle", "lanes", "lane", "lost", "listeners"}
 HASHES = {"", "run", "worker", "queue", "limits", "depth", "later", "sweeps", "watch", "orders"}
 STRINGS = {"rank", "idem", "r", "cache", "caching"}
 UNREAD = {"events", "inbox", "heartbeat", "test-clock", "reply", "bell", "finished"}
@@ -162,6 +162,8 @@ def _scope_problems(dump: Dump) -> list[str]:
     pool = {member for member, _ in dump.rows("slots").get("", [])}
     suspended = {member for rows in dump.rows("suspended").values() for member, _ in rows}
     by_kind: dict[str, set[str]] = {"queue": set(), "worker": set()}
+    orphans = {member for member, _ in dump.one("orphans", [])}
+    by_kind["worker"] |= orphans
     for scope, rows in dump.rows("slots").items():
         kind = scope.split(":")[0]
         members = {member for member, _ in rows}

@@ -26,6 +26,8 @@ class Shape:
     capacity: int = 4
     limits: tuple[str, ...] = ("", "", "0", "1", "1", "2", "3", "4")
     again: float = 0.15
+    auto: float = 0.8  # share of its workers whose runs are running as they are admitted
+    sites: tuple[str, ...] = ("", "", "here", "there")
     shares: tuple[float, ...] = (0.0, 0.5, 1.0, 1.0)  # of its runs that a turn ends
     later: int = 1  # how many of nine publishes are for later
     weights: tuple[tuple[str, int], ...] = (
@@ -65,6 +67,15 @@ EARLY = Shape(
     weights=(
         ("publish", 14), ("turn", 24), ("join", 8), ("promote", 20), ("cancel", 3), ("leave", 2), ("limit", 3),
         ("queue", 3), ("tick", 2), ("time", 14), ("silence", 1), ("start", 2), ("delete_queue", 1),
+    ),
+)  # fmt: skip
+
+ORPHANS = Shape(
+    QUEUES[:2], KEYS[:2], labels=[[], ["gpu"]], most_keys=1, capacity=3, limits=("", "2"), shares=(0.0, 0.0, 0.5),
+    auto=0.1, sites=("here", "here", "there", ""),
+    weights=(
+        ("publish", 12), ("turn", 30), ("join", 10), ("start", 16), ("leave", 3), ("tick", 4), ("cancel", 5),
+        ("silence", 4), ("time", 5), ("drain", 1), ("suspend", 5), ("resume", 2), ("heartbeat", 4), ("delete_queue", 1),
     ),
 )  # fmt: skip
 
@@ -127,8 +138,8 @@ class History:
         lane = r.choice(LANES)
         queues = [name for name in lane.split("|")[0].split(",") if name and "*" not in name]
         self.pair.join(
-            lane, r.randint(1, self.shape.capacity), r.choice([3000, 5000]), auto=r.random() < 0.8, queues=queues,
-            again=self._again(),
+            lane, r.randint(1, self.shape.capacity), r.choice([3000, 5000]), auto=r.random() < self.shape.auto, queues=queues,
+            again=self._again(), site=r.choice(self.shape.sites),
         )  # fmt: skip
 
     def _ends(self, name: str, share: float) -> list[tuple[str, int, str, str, str]]:

@@ -123,5 +123,49 @@ MUTANTS = [
     ),
     Mutant("ahead outlives its worker", "worker.name) == 1 then write_ahead() end", "worker.name) == 1 then end"),
     Mutant("prepared whether its key is full or not", "if policies[key] then return false end", ""),
+    Mutant(
+        "orphans give their slots back",
+        "release_from(worker.held, id)\n",
+        "release_scopes(id, parse_bucket(read_record(id).bucket)) release_from(worker.held, id)\n",
+    ),
+    Mutant(
+        "what waits without slots is left to be adopted",
+        "facts.infrastructure ~= '' and not facts.suspended",
+        "facts.infrastructure ~= ''",
+    ),
+    Mutant(
+        "adopted at another site",
+        "call('ZRANGE', root .. ':orphans:' .. site, 0",
+        "call('ZRANGE', root .. ':orphans', 0",
+    ),
+    Mutant("adopted beyond the capacity", "math.min(room, 64) - 1", "63"),
+    Mutant(
+        "an adopted run is not asked to end",
+        "if facts.state == 'cancelling' then order_cancel(worker",
+        "if false then order_cancel(worker",
+    ),
+    Mutant("orphans wait for nobody", "if call('EXISTS', root .. ':site:' .. site) == 1 then", "if true then"),
+    Mutant(
+        "orphans are given up while somebody is there",
+        "if call('EXISTS', root .. ':site:' .. site) == 1 then",
+        "if false then",
+    ),
+    Mutant("orphans are given up after a gap", "if floor <= now and read_pool().orphans", "if read_pool().orphans"),
+    Mutant("adopted runs lose their infrastructure", "if facts.infrastructure ~= '' then words", "if false then words"),
+    Mutant(
+        "a cancelled orphan leaves the backlog",
+        "local waits = not facts or facts.state == 'queued' or facts.state == 'scheduled'",
+        "local waits = not facts or facts.worker == ''",
+    ),
+    Mutant(
+        "an orphan's end is taken for done",
+        "if facts and facts.state ~= 'queued' and facts.state ~= 'scheduled' then return 'stale' end",
+        "",
+    ),
+    Mutant(
+        "a site outlives its workers",
+        "if site then call('SREM', root .. ':site:'",
+        "if false then call('SREM', root .. ':site:'",
+    ),
     Mutant("verdict forgotten", "if verdict then outcome", "if false then outcome"),
 ]  # fmt: skip

@@ -116,12 +116,14 @@ class Pair:
         now = self.now
         self._twice(lambda a: self.model.publish(now, runs, a.reply, a.told), "publish", *args, again=again)
 
-    def join(self, lane: str, capacity: int, lease: int, *, auto: bool, queues: Sequence[str], again: bool) -> str:
+    def join(
+        self, lane: str, capacity: int, lease: int, *, auto: bool, queues: Sequence[str], again: bool, site: str = ""
+    ) -> str:
         """A worker whose lane says so prepares runs half a second before they are due."""
         self.joined += 1
         name = f"w{self.joined:04}"
-        worker = Worker(name, lane, capacity, lease, auto, 0, 500 if AHEAD in lane else 0)
-        args = (name, lane, capacity, lease, "function", int(auto), worker.ahead, "", *queues)
+        worker = Worker(name, lane, capacity, lease, auto, 0, 500 if AHEAD in lane else 0, site)
+        args = (name, lane, capacity, lease, "function", int(auto), site, worker.ahead, "", *queues)
         now = self.now
         self._twice(lambda a: self.model.join(now, worker, queues, a.reply, a.told), "join", *args, again=again)
         return name

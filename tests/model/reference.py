@@ -201,6 +201,8 @@ class Model(Transitions):
             if why:
                 refusals += [end[0], why]
         caller = worker if offer and worker.state == "online" else None
+        if caller:
+            self.adopt_some(worker)
         if not caller:
             worker.listed = False
         elif self.has_capacity(worker):
@@ -209,7 +211,8 @@ class Model(Transitions):
         runs: list[str] = []
         for run in self.held_by(name):
             if run.number > seen:
-                runs += [f"{run.number}:{run.token}:{run.attempt}:{run.crashes}:{run.id}", run.spec]
+                lives = f" {run.infrastructure}" if run.infrastructure else ""
+                runs += [f"{run.number}:{run.token}:{run.attempt}:{run.crashes}:{run.id}{lives}", run.spec]
         must(reply[:2] == ["ok", now] and reply[3] == worker.number, f"turn answered {reply[:4]}, not {worker.number}")
         must(reply[4] == refusals, f"turn refused {reply[4]}, not {refusals}")
         must(self.orders_in(reply[5]) == self.open_orders(worker), f"turn orders {reply[5]}")
@@ -249,7 +252,7 @@ class Model(Transitions):
                 continue
             statuses.append({"pending": "started", "running": "already"}.get(run.state, run.state))
             if run.state == "pending":
-                run.state = "running"
+                run.state, run.infrastructure = "running", "pod"
                 self.happens("started", name, run_id)
         must(reply == ["ok", *statuses], f"start answered {reply}, not {statuses}")
         return self.tell(told, last=True)
@@ -333,7 +336,9 @@ class Model(Transitions):
         if worker.live:
             self.lose(worker)
         for run in self.held_by(name)[:64]:
-            if run.state == "cancelling":
+            if self.lives_on(worker, run):
+                self.orphan(worker, run, now)
+            elif run.state == "cancelling":
                 self.end_cancelling(run, "asked", now)
             else:
                 self.come_back(run, "handed_back")
@@ -355,15 +360,22 @@ class Model(Transitions):
         for worker in sorted(silent, key=lambda worker: (worker.lease_end, worker.name))[:16]:
             self.lose(worker)
         lost = [worker for worker in self.workers.values() if worker.state == "lost"]
-        taken = 0
+        taken = orphaned = 0
         if lost:
             gone = next((word for kind, head, word in told if (kind, head) == ("worker", "gone")), "")
             must(gone in {worker.name for worker in lost}, f"a lost worker is taken back a tick, not {gone!r}")
             for run in self.held_by(gone):
-                self.take_back(run, now)
-                taken += 1
+                if self.lives_on(self.workers[gone], run):
+                    self.orphan(self.workers[gone], run, now)
+                    orphaned += 1
+                else:
+                    self.take_back(run, now)
+                    taken += 1
             self.forget(self.workers[gone])
-        must([reply[0], reply[2], reply[3]] == [now, len(silent[:16]), taken], f"tick answered {reply}, took {taken}")
+        if self.floor <= now:
+            taken += self.give_up_orphans(now)
+        found = [now, len(silent[:16]), taken, orphaned]
+        must([reply[0], *reply[2:4], reply[5]] == found, f"tick answered {reply}, not {found}")
         must(reply[1] or len(lost) <= 1, "tick leaves lost workers and does not say so")
         self.settle(now, told, more=reply[1])
 

@@ -104,6 +104,7 @@ class Transitions(State):
         if worker:
             worker.orders.pop(run.id, None)
         run.number, run.suspended, run.resuming, run.verdict = 0, False, 0, None
+        run.site = ""
 
     def end(self, run: Run, state: str, reason: str) -> None:
         if run.state in HELD:
@@ -158,13 +159,50 @@ class Transitions(State):
         if run.state in HELD:
             if run.state != "cancelling":
                 run.state = "cancelling"
-                self.happens("cancelling", run.worker, run.id)
-            self.workers[run.worker].orders[run.id] = run.token
+                self.happens("cancelling", run.worker or "-", run.id)
+            if run.worker:
+                self.workers[run.worker].orders[run.id] = run.token
             return "cancelling"
         if run.state in {"scheduled", "queued"}:
             self.end(run, "cancelled", reason)
             return "cancelled"
         return "already"
+
+    # -- orphans ---------------------------------------------------------------------------------------------------
+
+    def lives_on(self, worker: Worker, run: Run) -> bool:
+        """Whether it goes on without its worker, for another one of its site to adopt."""
+        return bool(worker.site and run.infrastructure and run.state != "pending" and not run.suspended)
+
+    def orphan(self, worker: Worker, run: Run, now: int) -> None:
+        worker.orders.pop(run.id, None)
+        run.worker, run.number, run.site = "", 0, worker.site
+        run.orphan_since, run.orphan_until = now, now + 4 * worker.lease
+        self.happens("orphaned", worker.name, run.id)
+
+    def adopt_some(self, worker: Worker) -> None:
+        for run in self.orphans():
+            if run.site == worker.site and self.has_capacity(worker):
+                worker.number += 1
+                run.worker, run.number, run.site = worker.name, worker.number, ""
+                if run.state == "cancelling":
+                    worker.orders[run.id] = run.token
+                worker.listed = worker.listed and self.has_capacity(worker)
+                self.happens("adopted", worker.name, run.id)
+
+    def give_up_orphans(self, now: int) -> int:
+        """Those whose time is over and whose site has no worker; how many. Where there is one, they wait for room."""
+        late = sorted(
+            (run for run in self.orphans() if run.orphan_until <= now), key=lambda run: (run.orphan_until, run.id)
+        )
+        given_up = 0
+        for run in late[:16]:
+            if any(worker.site == run.site for worker in self.workers.values()):
+                run.orphan_until = now + self.longest_lease
+            else:
+                self.take_back(run, now)
+                given_up += 1
+        return given_up
 
     # -- workers ---------------------------------------------------------------------------------------------------
 
@@ -257,6 +295,7 @@ class Transitions(State):
         run.attempt = run.attempt or 1
         run.token = max(now, run.token + 1)
         run.worker, run.number, run.deadline = worker.name, worker.number, 0
+        run.infrastructure = ""
         self.admissions += 1
 
     def check_work_conserving(self, now: int) -> None:

@@ -65,6 +65,10 @@ class Run:
     suspended: bool = False  # waits for others, without slots
     resuming: int = 0  # its place in the line of those that want them back
     verdict: tuple[str, str] | None = None  # outcome and argument once its worker goes
+    infrastructure: str = ""  # what was started for its present claim
+    site: str = ""  # an orphan: waits for a worker of that site to adopt it, since then and until then
+    orphan_since: int = 0
+    orphan_until: int = 0
 
 
 @dataclass
@@ -85,6 +89,7 @@ class Worker:
     auto: bool
     lease_end: int
     ahead: int = 0
+    site: str = ""
     state: str = "online"
     listed: bool = False
     number: int = 0
@@ -133,6 +138,11 @@ class State:
 
     def held_by(self, worker: str) -> list[Run]:
         return sorted((run for run in self.held() if run.worker == worker), key=lambda run: run.number)
+
+    def orphans(self) -> list[Run]:
+        """Those that wait to be adopted, in the order in which they are."""
+        found = [run for run in self.held() if run.site]
+        return sorted(found, key=lambda run: (run.orphan_since, run.id))
 
     def executing(self) -> list[Run]:
         """Those that have slots: a suspended run is in a worker's hands without any."""

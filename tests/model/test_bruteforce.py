@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.servers import EVERY_KIND
 
-from .history import CARE, CHURN, EARLY, PARKED, SMALL, WIDE, History, Shape
+from .history import CARE, CHURN, EARLY, ORPHANS, PARKED, SMALL, WIDE, History, Shape
 from .pair import Pair
 
 
@@ -22,7 +22,15 @@ def drain_leftovers(pair: Pair, worker: str) -> int:
 
 @pytest.mark.parametrize(
     ("shape", "seeds", "steps"),
-    [(SMALL, 40, 150), (PARKED, 30, 150), (CARE, 15, 150), (CHURN, 15, 150), (EARLY, 30, 150), (WIDE, 8, 120)],
+    [
+        (SMALL, 40, 150),
+        (PARKED, 30, 150),
+        (CARE, 15, 150),
+        (CHURN, 15, 150),
+        (EARLY, 30, 150),
+        (ORPHANS, 30, 150),
+        (WIDE, 8, 120),
+    ],
 )
 def test_random_histories(new_pair, shape: Shape, seeds: int, steps: int):
     for seed in range(seeds):

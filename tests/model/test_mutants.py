@@ -6,11 +6,11 @@ from redis.exceptions import ResponseError
 
 from dispatcher.scripts import names
 
-from .history import CARE, CHURN, EARLY, PARKED, SMALL, WAITING, History
+from .history import CARE, CHURN, EARLY, ORPHANS, PARKED, SMALL, WAITING, History
 from .mutants import MUTANTS, Mutant
 from .state import Violation
 
-SHAPES = (SMALL, PARKED, CARE, CHURN, WAITING, EARLY)
+SHAPES = (SMALL, PARKED, CARE, CHURN, WAITING, EARLY, ORPHANS)
 SEEDS = 120
 STEPS = 150
 

@@ -91,12 +91,12 @@ class SideBySide(RuleBasedStateMachine):
 
     @rule(
         lane=st.sampled_from(LANES), capacity=st.integers(1, 4), auto=st.booleans(),
-        lease=st.sampled_from([2000, 3000]), again=AGAIN,
+        lease=st.sampled_from([2000, 3000]), again=AGAIN, site=st.sampled_from(["", "", "here", "there"]),
     )  # fmt: skip
-    def join(self, lane: str, capacity: int, auto: bool, lease: int, again: bool) -> None:
+    def join(self, lane: str, capacity: int, auto: bool, lease: int, again: bool, site: str = "") -> None:
         if len(self.model.workers) < 6:
             queues = [name for name in lane.split("|", maxsplit=1)[0].split(",") if name and "*" not in name]
-            self.names.append(self.pair.join(lane, capacity, lease, auto=auto, queues=queues, again=again))
+            self.names.append(self.pair.join(lane, capacity, lease, auto=auto, queues=queues, again=again, site=site))
 
     @rule(
         pick=PICK, outcomes=st.lists(OUTCOMES, max_size=4), offer=st.sampled_from([True] * 6 + [False]),
@@ -214,7 +214,7 @@ class SideBySide(RuleBasedStateMachine):
 
     @invariant()
     def held_runs_have_one_worker(self) -> None:
-        assert all(run.worker in self.model.workers for run in self.model.held())
+        assert all(run.worker in self.model.workers or run.site for run in self.model.held())
 
 
 @pytest.mark.slow

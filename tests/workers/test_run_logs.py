@@ -141,13 +141,14 @@ async def test_a_million_lines_keep_the_caps_and_the_memory(stack: Stack, writer
 
 async def test_many_runs_at_once_are_written_in_few_calls(stack: Stack, writer: LogWriter) -> None:
     runs = [await claim(stack.client) for _ in range(200)]
+    before = writer._sequence
     for number, run in itertools.product(range(5), runs):
         writer.write(run, "info", f"{number} of {run.id}")
     for run in runs:
         assert await writer.flush(run)
     for run in runs:
         assert await texts(stack.client, run) == [f"{number} of {run.id}" for number in range(5)]
-    assert writer._sequence <= len(runs) * 2
+    assert writer._sequence - before <= len(runs) * 2
 
 
 async def test_a_run_that_says_nothing_costs_no_call(stack: Stack, writer: LogWriter) -> None:

@@ -15,15 +15,15 @@ local function cancel_run(id, reason)
   if record.facts then return 'already' end
   local facts = read_facts(id)
   -- A held run's entry id may be that of a younger run by now: the stream of an emptied bucket starts anew.
-  local waits = not facts or facts.worker == ''
+  local waits = not facts or facts.state == 'queued' or facts.state == 'scheduled'
   if waits and remove_waiting(record) then
     terminate(record, facts, 'cancelled', reason, '')
     return 'cancelled'
   end
   if facts.state ~= 'cancelling' then
     call('HSET', root .. ':run:' .. id, 'state', 'cancelling', 'reason', reason)
-    event('cancelling', facts.worker, id)
+    event('cancelling', facts.worker == '' and '-' or facts.worker, id)
   end
-  order_cancel(facts.worker, id, facts.token)
+  if facts.worker ~= '' then order_cancel(facts.worker, id, facts.token) end -- an orphan's: by who adopts it
   return 'cancelling'
 end

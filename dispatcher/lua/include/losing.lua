@@ -26,12 +26,10 @@ local function end_cancelling(record, facts, reason)
   end
 end
 
--- A run whose worker is lost: charged one crash, and ended when its budget is spent.
-local function take_back(record, facts, worker)
-  release(record.id, parse_bucket(record.bucket), root .. ':slots:worker:' .. worker, facts)
+-- A run that nobody executes any more: charged one crash, and ended when its budget is spent.
+local function charge(record, facts)
   local crashes = tonumber(facts.crashes) or 0
   if facts.state == 'cancelling' then
-    call('HDEL', root .. ':orders:' .. worker, record.id)
     end_cancelling(record, facts, 'worker_lost')
   elseif crashes + 1 >= read_pool().crashes then
     facts.crashes = crashes + 1
@@ -39,4 +37,11 @@ local function take_back(record, facts, worker)
   else
     requeue(record, facts, true)
   end
+end
+
+-- A run whose worker is lost.
+local function take_back(record, facts, worker)
+  release(record.id, parse_bucket(record.bucket), root .. ':slots:worker:' .. worker, facts)
+  if facts.state == 'cancelling' then call('HDEL', root .. ':orders:' .. worker, record.id) end
+  charge(record, facts)
 end

@@ -3,6 +3,7 @@
 -- `already` when this very claim did it before; `stale` when it is not the holder's to say.
 local function refusal(worker, record, facts, token)
   if not record then return 'stale' end
+  if facts and facts.state ~= 'queued' and facts.state ~= 'scheduled' then return 'stale' end
   local last, by = facts and facts.token, facts and facts.worker
   if record.facts then
     local ended = cmsgpack.unpack(record.facts)
