@@ -134,12 +134,10 @@ class Execution:
             await self._store.workers.stuck(*self._place, (run.id, run.token), *verdict)
 
     async def _started(self, run: HandOff, held: Held) -> Outcome:
-        if run.infrastructure:
-            held.infrastructure, held.announced = run.infrastructure, True
-        else:
+        if not held.announced:
             await self._until_due(run)
             held.infrastructure = await self._kind.start(run)
-        held.begun = True
+            held.begun = True
         try:
             if run.infrastructure and not await self._kind.adopt(run, run.infrastructure):
                 return Outcome("lost", "", error_result(f"{run.infrastructure}, of an earlier worker, is not there"))

@@ -30,11 +30,11 @@ class Hands:
         return len(self._ends) // END_WIDTH
 
     def receive(self, run: HandOff, execute: Execute, *, trusted: bool) -> None:
-        """Begin a run; where the lease is not trusted, hand it back."""
+        """Begin a run; where the lease is not trusted, hand it back. What runs already is watched all the same."""
         held = self.holding.take(run)
         if held is None:
             return
-        if not trusted:
+        if not (trusted or held.announced):
             self.ended(held, Outcome("return"))
             return
         task = held.task = asyncio.get_running_loop().create_task(execute(held))
@@ -78,7 +78,10 @@ class Hands:
             held = self.holding.runs.get(run_id)
             if held and held.run.token == token and held.task and not held.ended and not held.cancel_asked:
                 held.cancel_asked = True
-                held.task.cancel()
+                if held.run.infrastructure:  # it must have begun, to be stopped, and may be as new as this order
+                    asyncio.get_running_loop().call_soon(held.task.cancel)
+                else:
+                    held.task.cancel()
 
     def put_down(self, *, begun: bool = True, distrusted: bool = False) -> int:
         """Stop what runs, or only what has not begun, to be handed back; how many.

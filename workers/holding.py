@@ -48,7 +48,8 @@ class Holding:
                 self._beyond.discard(self.seen)
         else:
             self._beyond.add(number)
-        held = Held(run)
+        lives = bool(run.infrastructure)
+        held = Held(run, infrastructure=run.infrastructure, begun=lives, announced=lives)
         self.runs[run.id] = held
         return held
 

@@ -76,6 +76,7 @@ ORPHANS = Shape(
     weights=(
         ("publish", 12), ("turn", 30), ("join", 10), ("start", 16), ("leave", 3), ("tick", 4), ("cancel", 5),
         ("silence", 4), ("time", 5), ("drain", 1), ("suspend", 5), ("resume", 2), ("heartbeat", 4), ("delete_queue", 1),
+        ("stale", 5),
     ),
 )  # fmt: skip
 
@@ -138,8 +139,8 @@ class History:
         lane = r.choice(LANES)
         queues = [name for name in lane.split("|")[0].split(",") if name and "*" not in name]
         self.pair.join(
-            lane, r.randint(1, self.shape.capacity), r.choice([3000, 5000]), auto=r.random() < self.shape.auto, queues=queues,
-            again=self._again(), site=r.choice(self.shape.sites),
+            lane, r.randint(1, self.shape.capacity), r.choice([3000, 5000]), queues=queues, again=self._again(),
+            auto=r.random() < self.shape.auto, site=r.choice(self.shape.sites),
         )  # fmt: skip
 
     def _ends(self, name: str, share: float) -> list[tuple[str, int, str, str, str]]:

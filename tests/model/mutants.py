@@ -153,11 +153,6 @@ MUTANTS = [
     Mutant("orphans are given up after a gap", "if floor <= now and read_pool().orphans", "if read_pool().orphans"),
     Mutant("adopted runs lose their infrastructure", "if facts.infrastructure ~= '' then words", "if false then words"),
     Mutant(
-        "a cancelled orphan leaves the backlog",
-        "local waits = not facts or facts.state == 'queued' or facts.state == 'scheduled'",
-        "local waits = not facts or facts.worker == ''",
-    ),
-    Mutant(
         "an orphan's end is taken for done",
         "if facts and facts.state ~= 'queued' and facts.state ~= 'scheduled' then return 'stale' end",
         "",
