@@ -102,6 +102,10 @@ def lost(root: str) -> str:
     return f"{root}:lost"  # SET of dead workers whose runs are not all taken back
 
 
+def orphans(root: str) -> str:
+    return f"{root}:orphans"  # ZSET runs that wait to be adopted -> until when, ms
+
+
 def watch(root: str) -> str:
     return f"{root}:watch"  # HASH: the dispatchers' last tick, in ms, and more
 

@@ -49,6 +49,7 @@ async def _check_pool(store: Store, look: PoolLook, tick_ms: int) -> list[Findin
         pools.check_dispatcher(look, tick_ms),
         pools.check_scheduler(look),
         pools.check_lost(look),
+        pools.check_adoption(look),
         pools.check_test_clock(look),
     ]
 

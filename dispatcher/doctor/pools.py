@@ -75,6 +75,15 @@ def check_lost(look: PoolLook) -> Finding:
     return fine("lost", "no dead worker holds runs", look.name)
 
 
+def check_adoption(look: PoolLook) -> Finding:
+    """Whether what lives on without its worker has found another."""
+    if look.orphans:
+        text = f"{look.orphans} runs go on without their worker, and keep their slots until another one adopts them"
+        remedy = "start a worker where they are (for containers: at the same Docker engine), with room for them"
+        return warning("adoption", text, remedy, look.name)
+    return fine("adoption", "no run waits to be adopted", look.name)
+
+
 def check_test_clock(look: PoolLook) -> Finding:
     """Whether callers may make up the time."""
     if look.has_test_clock:

@@ -59,6 +59,7 @@ class PoolLook(NamedTuple):
     overdue: int
     due_since_ms: int | None
     lost: list[str]
+    orphans: int
     has_test_clock: bool
 
 
@@ -107,13 +108,14 @@ class Inspection:
     async def pool(self, name: str) -> PoolLook:
         """A pool of the catalogue, which may be gone."""
         root = root_of(name)
-        time, exists, paused, depth, tick, lost, test_clock, parked = await self._read(
+        time, exists, paused, depth, tick, lost, orphans, test_clock, parked = await self._read(
             ("TIME",),
             ("EXISTS", root),
             ("HGET", root, "paused"),
             ("HGETALL", keys.depth(root)),
             ("HGET", keys.watch(root), "tick"),
             ("SMEMBERS", keys.lost(root)),
+            ("ZCARD", keys.orphans(root)),
             ("EXISTS", keys.test_clock(root)),
             ("ZRANGE", keys.parked(root), 0, 999),
         )
@@ -125,7 +127,8 @@ class Inspection:
         )
         return PoolLook(
             name, bool(exists), paused == b"1", now, queued, await self._classes(root, queued, parked),
-            int(tick) if tick else None, overdue, _score(first), sorted(map(_text, lost)), bool(test_clock),
+            int(tick) if tick else None, overdue, _score(first), sorted(map(_text, lost)), orphans,
+            bool(test_clock),
         )  # fmt: skip
 
     async def _classes(self, root: str, queued: Iterable[str], parked: list[bytes]) -> list[str]:

@@ -254,6 +254,12 @@ async def test_dead_workers_that_hold_runs_are_found(stack: Stack, connection: r
     connection.srem(f"{ROOT}:lost", "w-9")
 
 
+async def test_runs_that_wait_to_be_adopted_are_found(stack: Stack, connection: redis.Redis) -> None:
+    assert (await found(stack.url, "adoption")).severity is Severity.OK
+    connection.zadd(f"{ROOT}:orphans", {KNOWN_RUN: 1})
+    assert "1 runs go on without" in (await found(stack.url, "adoption")).finding
+
+
 async def test_a_test_clock_that_was_left_is_found(stack: Stack, connection: redis.Redis) -> None:
     connection.set(f"{ROOT}:test-clock", 1)
     assert (await found(stack.url, "test-clock")).severity is Severity.ERROR
