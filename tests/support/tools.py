@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,14 @@ def wanted(name: str) -> str:
     if os.environ.get("CI") == "true":
         pytest.fail(text)
     pytest.skip(text)
+
+
+def promtool(*words: str | Path) -> str:
+    """What promtool says; AssertionError with it when it finds fault."""
+    command = [wanted("promtool"), *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def compose() -> list[str]:
