@@ -94,7 +94,7 @@ class Driver:
         for worker in range(WORKERS):
             names = "" if worker % 2 else f"q{worker % PLAIN:02},q1*"
             replay.limits[f"w{worker}"] = CAPACITY
-            self.call("join", f"w{worker}", f"{names}||", CAPACITY, 10**9, "function", 1, 0, "")
+            self.call("join", f"w{worker}", f"{names}||", CAPACITY, 10**9, "function", 1, "", 0, "")
 
     def call(self, name: str, *args: str | int) -> list:
         script = load(name)

@@ -73,4 +73,4 @@ def test_an_id_whose_worker_was_lost_does_not_join_again(new_pair):
         pair.engine.now += 400
         taken = pair.engine.call("tick").reply[3]
     assert taken == 64
-    assert pair.engine.call("join", worker, "||", 80, 2000, "function", 1, 0, "").reply == ["gone", pair.now]
+    assert pair.engine.call("join", worker, "||", 80, 2000, "function", 1, "", 0, "").reply == ["gone", pair.now]
