@@ -12,6 +12,7 @@ from collections.abc import Mapping, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TextIO, cast
 
 from .redaction import HIDDEN, hide_passwords, is_secret, without_controls
+from .tracing import current_traceparent
 
 if TYPE_CHECKING:
     from structlog.typing import Processor
@@ -116,6 +117,7 @@ def _processors(stream: TextIO) -> "list[Processor]":
 
     common: list[Processor] = [
         structlog.contextvars.merge_contextvars,
+        _add_trace,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
@@ -127,6 +129,13 @@ def _processors(stream: TextIO) -> "list[Processor]":
     plain = structlog.dev.plain_traceback  # a pretty one prints local variables, secrets among them
     renderer = structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=plain)
     return [*common, _write_out_controls, renderer]
+
+
+def _add_trace(_logger: object, _method: str, event: Event) -> Event:
+    """Name the current span, where OpenTelemetry has one."""
+    if current := current_traceparent():
+        _, event["trace_id"], event["span_id"], _ = current.split("-")
+    return event
 
 
 def _redact(_logger: object, _method: str, event: Event) -> Event:

@@ -21,6 +21,7 @@ from . import tracing
 from .clock import SystemClock
 from .errors import NoRun, RunFailed
 from .models import Published, RunState
+from .spans import begin_publish
 
 AT_ONCE = 500
 T = TypeVar("T")
@@ -218,14 +219,21 @@ context = Context()
 
 def _publish(pool: str | None, children: Sequence[Child]) -> "Future[list[Published]]":
     run = current()
-    trace = tracing.here(run.traceparent)
-    known = {"traceparent": trace} if trace else {}
-    rows = [[function, dict(parameters or {}), {**known, **options}] for function, parameters, options in children]
+    span = begin_publish(pool or run.pool, [options for *_, options in children]) if tracing.is_on() else None
+    trace = (span and span.traceparent) or run.traceparent
+    rows = [[function, dict(parameters or {}), _traced(options, trace)] for function, parameters, options in children]
 
     def published(answer: list[list[Any]]) -> list[Published]:
         return [Published(run_id, pool or run.pool, is_new=is_new) for run_id, is_new in answer]
 
-    return _then(run.backend.ask("publish", pool, rows), published)
+    asked = run.backend.ask("publish", pool, rows)
+    if span:
+        asked.add_done_callback(span.end_of)
+    return _then(asked, published)
+
+
+def _traced(options: Mapping[str, Any], trace: str | None) -> dict[str, Any]:
+    return {**options, "traceparent": options.get("traceparent") or trace} if trace else dict(options)
 
 
 def _results(runs: Sequence[Published], timeout: float | None, *, keep_slots: bool) -> "Future[list[Any]]":

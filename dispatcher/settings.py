@@ -54,6 +54,9 @@ class Settings(BaseSettings):
     grace_seconds: float = Field(
         default=30, ge=0, le=86_400, description="How long a worker's runs may go on once it is to stop, in seconds."
     )
+    trace_parenting: Literal["link", "child"] = Field(
+        default="link", description="Whether a run's trace links to its publisher's, or goes on in it."
+    )
     tick_ms: int = Field(default=250, ge=10, le=60_000, description="Pause between two rounds of the caretaker.")
     payload_limit: int = Field(
         default=512 * 1024, ge=1_024, le=1_024 * 1_024, description="Largest packed run, in bytes."

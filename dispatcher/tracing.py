@@ -1,7 +1,7 @@
 """The W3C trace context that travels with a run, and whether OpenTelemetry is at work here.
 
 Nothing is imported for it: whoever sets OpenTelemetry up has imported it before. Without it, every question here costs
-one look into a dict, and the context travels all the same.
+one look into a dict, and the context travels all the same. Spans are in spans.py.
 """
 
 import re

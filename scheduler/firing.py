@@ -6,6 +6,7 @@ the schedule still is where it was read. Whoever comes second, or with a plan of
 
 from collections.abc import Iterable
 
+from dispatcher import tracing
 from dispatcher.client.deploying import draft_occurrence, finish_move
 from dispatcher.clock import Clock
 from dispatcher.deployments import Stored, name_of
@@ -13,6 +14,7 @@ from dispatcher.errors import InvalidInput, NotFound, SluiceError
 from dispatcher.log import get_logger
 from dispatcher.metrics import SCHEDULE_DELAY, SCHEDULES_FIRED, SCHEDULES_MISSED
 from dispatcher.schedules import Schedule, plan
+from dispatcher.spans import Span, begin_publish, published
 from dispatcher.store import Agenda, Due, Fire, Store, WireRun
 from dispatcher.store.deployments import AT_ONCE
 
@@ -28,6 +30,7 @@ class Firing:
     def __init__(self, store: Store, clock: Clock, payload_limit: int) -> None:
         self._store, self._clock, self._limit = store, clock, payload_limit
         self._known: dict[tuple[str, str], Stored] = {}
+        self._spans: dict[str, Span] = {}  # by run, until it is known whether they were published here
         self._odd: set[tuple[str, str, str]] = set()  # pool, schedule and edition of what cannot be read here
 
     async def fire_due(self, pool: str) -> float | None:
@@ -61,7 +64,12 @@ class Firing:
                 break
         if not fires:
             return len(self._odd) > odd
-        statuses = await self._store.deployments.fire(pool, fires)
+        try:
+            statuses = await self._store.deployments.fire(pool, fires)
+        except BaseException:
+            for fire in fires:
+                self._end_spans(fire, "unknown")
+            raise
         for fire, status in zip(fires, statuses, strict=True):
             self._tell(pool, fire, status, agenda.now_ms)
         return True
@@ -82,11 +90,27 @@ class Firing:
         failed = 0
         for instant in instants:
             try:
-                runs.append(draft_occurrence(stored, schedule, instant, self._clock, self._limit))
+                runs.append(self._run(stored, schedule, instant))
             except InvalidInput as error:
                 failed += 1
                 _log.error("schedule.failed", deployment=stored.name, schedule=schedule.id, error=str(error))
         return runs, failed
+
+    def _run(self, stored: Stored, schedule: Schedule, instant: int) -> WireRun:
+        """The run of an instant, the first of a trace of its own."""
+        if not tracing.is_on():
+            return draft_occurrence(stored, schedule, instant, self._clock, self._limit)
+        span = begin_publish(stored.pool, [{"queue": stored.document.queue}], is_root=True)
+        run = draft_occurrence(stored, schedule, instant, self._clock, self._limit, traceparent=span.traceparent)
+        span.say({**published(run.id), "sluice.deployment": stored.name, "sluice.schedule": schedule.id})
+        self._spans[run.id] = span
+        return run
+
+    def _end_spans(self, fire: Fire, status: str) -> None:
+        """End those of runs that were published; another scheduler published the others, and has theirs."""
+        for run in fire.runs if self._spans else ():
+            if (span := self._spans.pop(run.id, None)) and status == "fired":
+                span.end()
 
     async def _deployment(self, pool: str, due: Due) -> Stored | None:
         stored = self._known.get((pool, due.slug))
@@ -108,6 +132,7 @@ class Firing:
             _log.info("deployment.moved", deployment=name, pool=pool, target=target)
 
     def _tell(self, pool: str, fire: Fire, status: str, now_ms: int) -> None:
+        self._end_spans(fire, status)
         if status == "stale":
             self._known.pop((pool, fire.due.slug), None)
         if status not in {"fired", "deleting"}:

@@ -94,6 +94,7 @@ def start(
         grace=settings.grace_seconds if grace is None else duration(grace),
         cancel_grace=duration(cancel_grace),
         prefetch=prefetch_seconds,
+        trace_parenting=settings.trace_parenting,
     )
     run_service(settings, lambda: _work(settings, options, type, app, health))
 

@@ -37,10 +37,11 @@ def _due(run: HandOff) -> int:
 class Listener(NamedTuple):
     """Who hears of a session's runs, on the loop.
 
-    `ended` comes once for each claim; `stuck` before it, when a run goes on and cannot be killed; `is_over` tells that
-    nobody hears any more; `flush` waits until a run's log is written.
+    `begun` comes on a run's own task, with its spec; `ended` once for each claim; `stuck` before it, when a run goes on
+    and cannot be killed; `is_over` tells that nobody hears any more; `flush` waits until a run's log is written.
     """
 
+    begun: Callable[[Held, HandOff], None]
     ended: Callable[[Held, Outcome], None]
     stuck: Callable[[], None]
     is_over: Callable[[], bool]
@@ -80,6 +81,7 @@ class Execution:
         try:
             if not run.spec:
                 run = await self._fetch(run)
+            self._listener.begun(held, run)
             if self._kind.auto_start:
                 held.begun = True
                 outcome = await self._kind.watch(run, "")

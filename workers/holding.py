@@ -8,6 +8,8 @@ from dispatcher.models import HandOff
 if TYPE_CHECKING:
     import asyncio
 
+    from dispatcher.spans import Span
+
 
 @dataclass(slots=True)
 class Held:
@@ -26,6 +28,7 @@ class Held:
     released: bool = False
     stopped: bool = False
     ended: bool = False
+    span: "Span | None" = None
 
 
 class Holding:

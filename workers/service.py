@@ -87,7 +87,10 @@ async def serve(
     task_status: TaskStatus[None] = TASK_STATUS_IGNORED,
 ) -> None:
     """Run a worker of the settings' pool until `drain` is set and its runs are over; cancelling hands them back."""
-    options = WorkerOptions(pool=settings.pool, limit=limit, lease=settings.lease_seconds, grace=settings.grace_seconds)
+    options = WorkerOptions(
+        pool=settings.pool, limit=limit, lease=settings.lease_seconds, grace=settings.grace_seconds,
+        trace_parenting=settings.trace_parenting,
+    )  # fmt: skip
     worker = await make_worker(settings.redis_url, options, None, app, Path.cwd())
     async with worker:
         task_status.started()

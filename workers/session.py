@@ -22,13 +22,14 @@ from dispatcher.store import Beat, Claim, Heartbeats, Joining, Store, Turn
 
 from .assistance import Assistance, Place
 from .configuring import Configurations
-from .contract import WorkerType
+from .contract import Outcome, WorkerType
 from .execution import Execution, Listener
 from .hands import Hands
 from .heartbeat import HeartbeatThread
-from .holding import END_WIDTH, Ends
+from .holding import END_WIDTH, Ends, Held
 from .lease import Lease
 from .run_logs import LogWriter
+from .run_spans import RunSpans
 from .standing import Standing
 
 RELIST_SECONDS = 0.001
@@ -47,7 +48,8 @@ class Manner:
 
     `run_once` takes what is there and goes; `grace` seconds are for runs when it is to stop, `cancel_grace` for one
     that is cancelled. `stuck` is called when a run goes on that cannot be ended; `is_over` tells whether the worker is
-    at its end, so that nobody waits for such a run any more.
+    at its end, so that nobody waits for such a run any more. `is_child`: a run's span goes on in its
+    publisher's trace.
     """
 
     run_once: bool
@@ -55,6 +57,7 @@ class Manner:
     cancel_grace: float
     stuck: Callable[[], None]
     is_over: Callable[[], bool]
+    is_child: bool = False
 
 
 class Session:
@@ -74,9 +77,11 @@ class Session:
         self._assistance = Assistance(store, place, clock, self._logs, self._want_turn)
         kind.attach(self._assistance.of_run, Configurations(store, pool, kind, clock), Standing(store, pool))
         kind.cancel_grace = manner.cancel_grace
+        self._spans = RunSpans(place, joining.queues, is_child=manner.is_child)
         self._execution = Execution(
             store, place, kind, clock,
-            Listener(self._hands.ended, self._stuck, manner.is_over, self._logs.flush), grace=manner.cancel_grace,
+            Listener(self._spans.begin, self._ended, self._stuck, manner.is_over, self._logs.flush),
+            grace=manner.cancel_grace,
         )  # fmt: skip
         self._wake = asyncio.Event()
         self._turn_wanted = True
@@ -259,6 +264,10 @@ class Session:
 
     def _receive(self, run: HandOff) -> None:
         self._hands.receive(run, self._execution.execute, trusted=self.lease.left > 0)
+
+    def _ended(self, held: Held, outcome: Outcome) -> None:
+        self._spans.end(held, outcome)
+        self._hands.ended(held, outcome)
 
     def _stuck(self) -> None:
         """Take no more runs: a run goes on that cannot be ended, so this process has to."""

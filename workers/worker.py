@@ -4,7 +4,7 @@ import os
 import socket
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
-from typing import Self
+from typing import Literal, Self
 
 import anyio
 
@@ -34,6 +34,7 @@ class WorkerOptions:
 
     In seconds: `lease`, 2 at least; `grace` for its runs when it is to stop; `cancel_grace` for a run that is cancelled
     or timed out; `prefetch`, how long before they are due runs are prepared, as its type says when None.
+    `trace_parenting`: whether the trace of a run links to its publisher's, or goes on in it.
     """
 
     pool: str = "default"
@@ -48,6 +49,7 @@ class WorkerOptions:
     grace: float = 30.0
     cancel_grace: float = 10.0
     prefetch: float | None = None
+    trace_parenting: Literal["link", "child"] = "link"
 
     def __post_init__(self) -> None:
         check_name("pool", self.pool)
@@ -150,7 +152,10 @@ class Worker:
 
     def _manner(self) -> Manner:
         options = self.options
-        return Manner(options.run_once, options.grace, options.cancel_grace, self._found_stuck, lambda: self._is_over)
+        return Manner(
+            options.run_once, options.grace, options.cancel_grace, self._found_stuck, lambda: self._is_over,
+            is_child=options.trace_parenting == "child",
+        )  # fmt: skip
 
     def _found_stuck(self) -> None:
         self._is_stuck = True

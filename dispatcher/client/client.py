@@ -3,16 +3,19 @@
 import asyncio
 import builtins
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import Any, Self, Unpack, cast
 
+from .. import tracing
 from ..clock import Clock, SystemClock
 from ..deployments import Stored, read_deployment
 from ..errors import InvalidInput, ResultTimeout
 from ..ids import new_run_id
 from ..models import LogLine, Published, Run, RunState
 from ..names import check_name
+from ..spans import begin_publish, published
 from ..store import Store, WireRun
 from ..store.runs import PUBLISH_AT_ONCE
 from .administration import Limits, Pools, Queues, Workers
@@ -92,9 +95,12 @@ class Client:
         Raises InvalidInput (nothing was published), PoolNotFound, QueueDeleting, ServerError.
         """
         target = pool or self.pool
-        run = draft(function, parameters, options, self._clock, self._limit)
-        publisher = self._publishers.get(target) or self._publisher(target)
-        return _published(target, run, await publisher(run), options)
+        if not tracing.is_on():
+            return await self._publish(target, function, parameters, options)
+        with begin_publish(target, [options]) as span:
+            run = await self._publish(target, function, parameters, cast("RunOptions", span.carried(options)))
+            span.say(published(run.id))
+            return run
 
     async def publish_many(self, runs: Iterable[Publish | str], *, pool: str | None = None) -> list[Published]:
         """Publish many, in order, 500 a call. All are checked before the first is written.
@@ -103,6 +109,20 @@ class Client:
         """
         target = pool or self.pool
         asked = [Publish(run) if isinstance(run, str) else run for run in runs]
+        if not tracing.is_on():
+            return await self._publish_many(target, asked)
+        with begin_publish(target, [run.options or {} for run in asked]) as span:
+            traced = [replace(run, options=cast("RunOptions", span.carried(run.options or {}))) for run in asked]
+            return await self._publish_many(target, traced)
+
+    async def _publish(
+        self, target: str, function: str | None, parameters: Mapping[str, Any] | None, options: RunOptions
+    ) -> Published:
+        run = draft(function, parameters, options, self._clock, self._limit)
+        publisher = self._publishers.get(target) or self._publisher(target)
+        return _published(target, run, await publisher(run), options)
+
+    async def _publish_many(self, target: str, asked: "builtins.list[Publish]") -> "builtins.list[Published]":
         drafts = [draft(run.function, run.parameters, run.options or {}, self._clock, self._limit) for run in asked]
         statuses: list[str] = []
         for part in _parts(drafts):

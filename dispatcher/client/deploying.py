@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
-from .. import codec
+from .. import codec, tracing
 from ..deployments import Deployment, Stored, read_deployment
 from ..deployments.instance import Instance, deadline_of, instance_of, keys_of, occurrence_id
 from ..errors import (
@@ -22,6 +22,7 @@ from ..errors import (
 from ..job_template import Template
 from ..models import Published
 from ..schedules import due
+from ..spans import begin_publish, published
 from ..store import Store, WireRun
 from ..store.runs import PUBLISH_AT_ONCE
 from .checking import check_deployment, check_run
@@ -48,7 +49,9 @@ def draft_instance(instance: Instance, options: RunOptions, clock: Clock, limit:
     return wire._replace(bucket=bucket, extra=extra)
 
 
-def draft_occurrence(stored: Stored, schedule: Schedule, instant_ms: int, clock: Clock, limit: int) -> WireRun:
+def draft_occurrence(
+    stored: Stored, schedule: Schedule, instant_ms: int, clock: Clock, limit: int, *, traceparent: str | None = None
+) -> WireRun:
     """The run of a schedule at an instant: its id says both, so it is made once."""
     instance = instance_of(stored, schedule=schedule)
     at = due(schedule, stored.name, datetime.fromtimestamp(instant_ms / 1000, UTC))
@@ -57,6 +60,7 @@ def draft_occurrence(stored: Stored, schedule: Schedule, instant_ms: int, clock:
         "at": at,
         "expires": deadline_of(stored.document, at),
         "run_id": occurrence_id(stored.name, schedule.id, instant_ms),
+        "traceparent": traceparent,
     }
     return draft_instance(instance, options, clock, limit)
 
@@ -201,6 +205,14 @@ class Deployments:
         if template := await self._template(stored.pool):
             check_run(template, stored.document, instance.options["job_variables"])
         options["keys"] = (*keys_of(stored.document, instance.parameters), *options.get("keys", ()))
+        if not tracing.is_on():
+            return await self._publish(stored, instance, options)
+        with begin_publish(stored.pool, [{**instance.options, **options}]) as span:
+            run = await self._publish(stored, instance, span.carried(options))
+            span.say(published(run.id))
+            return run
+
+    async def _publish(self, stored: Stored, instance: Instance, options: dict[str, Any]) -> Published:
         wire = draft_instance(instance, _with_deadline(stored, options), self._clock, self._limit)
         (status,) = await self._all.runs.publish(stored.pool, [wire])
         if status.startswith("same "):
@@ -215,7 +227,16 @@ class Deployments:
         stored = await self.get(name)
         of = schedule_of(stored, schedule).model_copy(update={"when_full": None})
         times = [round(instant.timestamp() * 1000) for instant in instants]
-        runs = [draft_occurrence(replace_expiry(stored), of, at, self._clock, self._limit) for at in times]
+        if not tracing.is_on():
+            return await self._backfill(stored, of, times, None)
+        with begin_publish(stored.pool, [{"queue": stored.document.queue}] * len(times)) as span:
+            return await self._backfill(stored, of, times, span.traceparent)
+
+    async def _backfill(
+        self, stored: Stored, of: Schedule, times: Iterable[int], traceparent: str | None
+    ) -> builtins.list[Published]:
+        late = replace_expiry(stored)
+        runs = [draft_occurrence(late, of, at, self._clock, self._limit, traceparent=traceparent) for at in times]
         found: builtins.list[Published] = []
         for start in range(0, len(runs), PUBLISH_AT_ONCE):
             part = runs[start : start + PUBLISH_AT_ONCE]
