@@ -4,6 +4,7 @@ What a run was handed waits in its publisher's trace, `admit`; that it runs is a
 goes on in it. No run fails for want of its span.
 """
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +19,8 @@ from .assistance import Place
 from .contract import Outcome
 from .holding import Held
 
+_RELEASED = Outcome("released")
+"""No end of a run: its task is over, another worker adopts it."""
 _FAILURES = frozenset({"failed", "crashed", "lost", "retry"})
 _log = get_logger("worker")
 
@@ -53,25 +56,28 @@ class RunSpans:
             link=None if self._is_child else spec.traceparent,
         )  # fmt: skip
         held.span.enter()
+        if task := asyncio.current_task():
+            task.add_done_callback(lambda _: self.end(held, _RELEASED))
 
     def _admitted(self, run: HandOff, spec: RunSpec) -> None:
         """How long it waited, by its id and its claim. Of later claims than the first nobody knows since when."""
         since = max(_published_ms(run.id), spec.at or 0)
         until = int(run.token or 0)
-        if not spec.traceparent or run.attempt > 1 or run.crashes or not 0 < since <= until:
+        if not spec.traceparent or run.attempt > 1 or run.crashes or run.infrastructure or not 0 < since <= until:
             return
         facts = {**self._facts, **published(run.id), "messaging.operation.name": "admit"}
         begin("admit", "INTERNAL", facts, parent=spec.traceparent, at_ms=since).end(until)
 
     def end(self, held: Held, outcome: Outcome) -> None:
-        """It is over, and how."""
-        if held.span is None:
+        """It is over, and how; nothing the second time."""
+        span, held.span = held.span, None
+        if span is None:
             return
         try:
-            held.span.say({"sluice.outcome": outcome.outcome})
-            if outcome.outcome in _FAILURES and held.span.is_recording:
-                held.span.fail(*_failure(outcome))
-            held.span.end()
+            span.say({"sluice.outcome": outcome.outcome})
+            if outcome.outcome in _FAILURES and span.is_recording:
+                span.fail(*_failure(outcome))
+            span.end()
         except Exception as error:  # noqa: BLE001 - see the head of this file
             _log.warning("trace.failed", run_id=held.run.id, error=str(error))
 

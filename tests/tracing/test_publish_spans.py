@@ -11,10 +11,9 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 from dispatcher import BlockingClient, InvalidInput, PoolNotFound, Publish
 from dispatcher.deployments import read_deployment
+from tests.support.spans import Spans, context_of
 from tests.support.stack import Stack
 from tests.support.waiting import wait_until
-
-from .conftest import Spans, context_of
 
 ONE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 

@@ -20,11 +20,10 @@ from dispatcher.models import HandOff, RunSpec
 from dispatcher.spans import begin
 from dispatcher.store import WireRun
 from tests.support.programs.traced import functions
+from tests.support.spans import Spans, context_of
 from tests.support.stack import PROGRAMS, Stack
 from tests.support.waiting import wait_until
-from workers import Functions, FunctionWorker, ProcessWorker
-
-from .conftest import Spans, context_of
+from workers import Functions, FunctionWorker, Outcome, ProcessWorker, WorkerType
 
 FOLDER = {"working_dir": str(PROGRAMS)}
 
@@ -242,3 +241,45 @@ async def test_a_delayed_run_waits_from_when_it_was_due(stack: Stack, spans: Spa
     admit = spans.one("admit")
     assert admit.start_time == 1_000_000 * due
     assert datetime.fromtimestamp(admit.end_time / 1e9, UTC) >= datetime.fromtimestamp(due / 1e3, UTC)
+
+
+class Box(WorkerType):
+    """Infrastructure that outlives its worker, until `opened`."""
+
+    type = "boxes"
+    site = "here"
+
+    def __init__(self, opened: anyio.Event) -> None:
+        self.opened = opened
+        self.watches = anyio.Event()
+
+    async def start(self, run: HandOff) -> str:
+        return "box"
+
+    async def adopt(self, run: HandOff, infrastructure: str) -> bool:
+        return True
+
+    async def watch(self, run: HandOff, infrastructure: str) -> Outcome:
+        self.watches.set()
+        await self.opened.wait()
+        return Outcome("completed", "", b"\xc0")
+
+
+async def test_a_run_that_is_adopted_has_a_span_for_each_of_its_workers(stack: Stack, spans: Spans):
+    await stack.client.pools.create("boxes", type="boxes")
+    await stack.dispatcher()
+    opened = anyio.Event()
+    first, second = Box(opened), Box(opened)
+    worker = await stack.worker(first, pool="boxes", grace=0)
+    run = await stack.client.publish("f", pool="boxes")
+    await wait_until(first.watches.is_set, description="it runs")
+    worker.stop()
+    (released,) = await wait_until(lambda: spans.all_of_run(run), description="its first span has ended")
+    await stack.worker(second, pool="boxes")
+    await wait_until(second.watches.is_set, description="it is adopted", timeout=20)
+    opened.set()
+    await stack.client.result(run, 20, pool="boxes")
+    _, adopted = spans.all_of_run(run)
+    assert [span.attributes["sluice.outcome"] for span in (released, adopted)] == ["released", "completed"]
+    assert released.links[0].context == adopted.links[0].context
+    assert len(spans.named("admit")) == 1
