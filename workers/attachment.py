@@ -34,6 +34,10 @@ class Configurator(Protocol):
 class Claims(Protocol):
     """Knows whose claims count; the worker provides it."""
 
+    async def installation(self) -> str:
+        """A word for this pool that no pool of another server has. Raises ServerError."""
+        ...
+
     async def are_current(self, claims: Sequence[tuple[str, str]]) -> list[bool]:
         """Whether each claim (run id, token) is held by a worker or waits to be adopted. Raises ServerError."""
         ...

@@ -11,6 +11,10 @@ class Standing:
     def __init__(self, store: Store, pool: str) -> None:
         self._store, self._pool = store, pool
 
+    async def installation(self) -> str:
+        """A word for this pool that no pool of another server has. Raises ServerError."""
+        return f"{self._pool}-{await self._store.pools.created(self._pool)}"
+
     async def are_current(self, claims: Sequence[Claim]) -> list[bool]:
         """Whether each claim is held by a worker or waits to be adopted. Raises ServerError."""
         return await self._store.runs.are_current(self._pool, claims) if claims else []

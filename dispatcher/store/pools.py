@@ -110,6 +110,11 @@ class PoolStore(Settings):
         (found,) = await self._read(("HGET", root_of(name), "template_version"))
         return _number(found) or 0
 
+    async def created(self, name: str) -> str:
+        """When it was made, in ms; '' when there is no such pool."""
+        (found,) = await self._read(("HGET", root_of(name), "created"))
+        return _text(found)
+
     async def set_template(self, name: str, text: str) -> None:
         """Keep a template that was checked, '' for none. Raises PoolNotFound."""
         reply = await self._link.call("pool", name, self._link.now_ms, "update", "", "template", text)
