@@ -100,8 +100,9 @@ async def test_runs_of_a_deployment_have_spans_too(stack: Stack, spans: Spans):
 async def test_each_fire_of_a_schedule_begins_a_trace_once_however_many_schedulers_there_are(
     stack: Stack, spans: Spans
 ):
-    for _ in range(2):
-        await stack.scheduler()
+    with spans.tracer.start_as_current_span("whoever started the schedulers"):
+        for _ in range(2):
+            await stack.scheduler()
     await stack.client.deployments.put(
         read_deployment({"name": "tick", "function": "f", "schedules": [{"id": "s", "interval": 1}]})
     )

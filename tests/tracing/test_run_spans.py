@@ -34,7 +34,8 @@ def inside(span: Any) -> str:
 
 
 async def test_a_run_is_a_trace_of_its_own_that_links_to_its_publish(stack: Stack, spans: Spans):
-    worker = await stack.worker(functions)
+    with spans.tracer.start_as_current_span("whoever started the worker"):
+        worker = await stack.worker(functions)
     for name in ("tells", "tells_in_thread"):
         with spans.tracer.start_as_current_span("order"):
             run = await stack.client.publish(name, name="for people")
