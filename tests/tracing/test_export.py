@@ -64,50 +64,47 @@ def collector() -> Iterator[Collector]:
     started.close()
 
 
+NIGHTLY = {
+    "name": "nightly", "pool": "processes", "entrypoint": "traced.py:entrypoint",
+    "job_variables": {"working_dir": str(PROGRAMS)}, "schedules": [{"interval": 1}],
+}  # fmt: skip
+
+
+def start(children: Children, collector: Collector, url: str, *words: str) -> None:
+    """Start a service as an operator would; it is called by the first of these words."""
+    environment = {
+        "OTEL_SERVICE_NAME": words[0], "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf", "OTEL_METRICS_EXPORTER": "none",
+        "OTEL_LOGS_EXPORTER": "none", "OTEL_BSP_SCHEDULE_DELAY": "100", "SLUICE_REDIS_URL": url,
+        "SLUICE_TRACE_PARENTING": "child",
+    }  # fmt: skip
+    children.start(BIN / "opentelemetry-instrument", BIN / "sluice", *words, env=environment)
+
+
 @pytest.mark.slow
 async def test_a_scheduled_run_can_be_followed_from_its_fire_into_its_process(
     stack: Stack, children: Children, collector: Collector
 ):
     await stack.client.pools.create("processes", type="process")
-
-    def start(service: str, *words: str) -> None:
-        environment = {
-            "OTEL_SERVICE_NAME": service, "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
-            "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf", "OTEL_METRICS_EXPORTER": "none",
-            "OTEL_LOGS_EXPORTER": "none", "OTEL_BSP_SCHEDULE_DELAY": "100", "SLUICE_REDIS_URL": stack.url,
-            "SLUICE_TRACE_PARENTING": "child",
-        }  # fmt: skip
-        children.start(BIN / "opentelemetry-instrument", BIN / "sluice", *words, env=environment)
-
-    start("worker", "worker", "start", "--pool", "processes")
-    start("scheduler", "scheduler", "start")
+    start(children, collector, stack.url, "worker", "start", "--pool", "processes")
+    start(children, collector, stack.url, "scheduler", "start")
     async with Client(stack.url, pool="processes") as client:
-        await client.deployments.put(
-            read_deployment(
-                {
-                    "name": "nightly",
-                    "pool": "processes",
-                    "entrypoint": "traced.py:entrypoint",
-                    "job_variables": {"working_dir": str(PROGRAMS)},
-                    "schedules": [{"interval": 1}],
-                }
-            )
-        )
+        await client.deployments.put(read_deployment(NIGHTLY))
 
         async def completed() -> list[Any]:
             return await client.list(states=["completed"])
 
         (run, *_) = await wait_until(completed, description="a run has completed", timeout=60)
-        _, trace, span, _ = run.result["environment"].split("-")
+    _, trace, span, _ = run.result["environment"].split("-")
 
-        def spans() -> list[Any]:
-            found = [*collector.named("scheduler", "publish processes/default"), *collector.named("worker", "admit")]
-            found += collector.named("worker", "run nightly")
-            return [each for each in found if each.trace_id.hex() == trace]
+    def spans() -> list[Any]:
+        found = [*collector.named("scheduler", "publish processes/default"), *collector.named("worker", "admit")]
+        found += collector.named("worker", "run nightly")
+        return [each for each in found if each.trace_id.hex() == trace]
 
-        publish, admit, executed = await wait_until(
-            lambda: spans() if len(spans()) == 3 else [], description="its three spans have come", timeout=30
-        )
+    publish, admit, executed = await wait_until(
+        lambda: spans() if len(spans()) == 3 else [], description="its three spans have come", timeout=30
+    )
     assert executed.span_id.hex() == span
     assert {admit.parent_span_id, executed.parent_span_id} == {publish.span_id}
     assert not publish.parent_span_id
