@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import (
@@ -46,6 +47,11 @@ class Settings(BaseSettings):
 
     redis_url: Annotated[str, AfterValidator(_redis_url)] = Field(
         default="redis://127.0.0.1:6379/0", description="Address of the Redis or Valkey server."
+    )
+    redis_username: str = Field(default="", description="Its user, when the address names none.")
+    redis_password_file: Path | None = Field(
+        default=None,
+        description="A file with its password, when the address has none.",
     )
     pool: Name = Field(default="default", description="The work pool when a command names none.")
     lease_seconds: float = Field(
@@ -160,11 +166,39 @@ def read_settings(given: Mapping[str, object] | None = None) -> Settings:
     """
     chosen: dict[str, Any] = {field: value for field, value in (given or {}).items() if value is not None}
     try:
-        return Settings(**chosen)
+        return _with_credentials(Settings(**chosen), chosen)
     except ValidationError as error:
         raise SettingsError("\n".join(_lines(error, lambda field: _origin(field, chosen)))) from None
     except UnicodeDecodeError as error:
         raise _no_text(error) from None
+
+
+def _with_credentials(settings: Settings, chosen: Mapping[str, object]) -> Settings:
+    """The same with user and password in the address, which is what connects. Raises SettingsError."""
+    user, file = settings.redis_username, settings.redis_password_file
+    if not user and file is None:
+        return settings
+    address = urlsplit(settings.redis_url)
+    field = "redis_username" if user else "redis_password_file"
+    if "@" in address.netloc:
+        both = f"{_origin('redis_url', chosen)} has a user or a password, too"
+        raise SettingsError(f"{_origin(field, chosen)}: {both}; give them in one place")
+    password = "" if file is None else ":" + quote(_secret(file, _origin("redis_password_file", chosen)), safe="")
+    netloc = f"{quote(user, safe='')}{password}@{address.netloc}"
+    return settings.model_copy(update={"redis_url": urlunsplit(address._replace(netloc=netloc))})
+
+
+def _secret(file: Path, origin: str) -> str:
+    """What a file of one line holds. Raises SettingsError, which does not show it."""
+    try:
+        text = file.read_text(encoding="utf-8").removesuffix("\n")
+    except OSError as error:
+        raise SettingsError(f"{origin}={str(file)!r}: cannot be read, {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{origin}={str(file)!r}: is no text in UTF-8") from None
+    if not text or "\n" in text:
+        raise SettingsError(f"{origin}={str(file)!r}: expected one line, the password")
+    return text
 
 
 def shown(value: object) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.docker import DockerEngine, answering_engine
 from tests.support.processes import Children
 from tests.support.servers import Kind, Server
 from tests.support.stack import Stack, running
@@ -62,6 +63,12 @@ def children(tmp_path: Path) -> Iterator[Children]:
     """Processes of this test; all of them have ended after it."""
     with Children(tmp_path) as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def docker_engine() -> DockerEngine:
+    """The Docker engine of this machine; tests that ask for it have the mark `docker` and are skipped without one."""
+    return answering_engine()
 
 
 @pytest.fixture

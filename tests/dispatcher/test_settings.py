@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+import redis
 from pydantic import ValidationError
 
 from dispatcher.errors import SettingsError
@@ -82,3 +83,61 @@ def test_a_file_that_is_not_text_is_refused(bare_environment: Path) -> None:
     (bare_environment / ".env").write_bytes(b"SLUICE_POOL=\xff\xfe\n")
     with pytest.raises(SettingsError, match="UTF-8"):
         read_settings()
+
+
+def test_a_password_from_a_file_becomes_part_of_the_address(
+    bare_environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (bare_environment / "password").write_text("hunter:2/@#%\n")
+    monkeypatch.setenv("SLUICE_REDIS_URL", "rediss://[::1]:6380/2?timeout=1")
+    monkeypatch.setenv("SLUICE_REDIS_USERNAME", "worker")
+    monkeypatch.setenv("SLUICE_REDIS_PASSWORD_FILE", str(bare_environment / "password"))
+    settings = read_settings()
+    assert settings.redis_url == "rediss://worker:hunter%3A2%2F%40%23%25@[::1]:6380/2?timeout=1"
+    used = redis.Redis.from_url(settings.redis_url).connection_pool.connection_kwargs
+    assert (used["username"], used["password"], used["host"], used["db"]) == ("worker", "hunter:2/@#%", "::1", 2)
+
+
+@pytest.mark.parametrize(
+    ("variables", "address"),
+    [
+        ({"SLUICE_REDIS_USERNAME": "worker"}, "redis://worker@127.0.0.1:6379/0"),
+        ({"SLUICE_REDIS_PASSWORD_FILE": "password"}, "redis://:hunter2@127.0.0.1:6379/0"),
+        (
+            {"SLUICE_REDIS_URL": "unix:///run/redis.sock?db=1", "SLUICE_REDIS_PASSWORD_FILE": "password"},
+            "unix://:hunter2@/run/redis.sock?db=1",
+        ),
+    ],
+)
+def test_a_user_or_a_password_alone_is_added_to_any_address(
+    bare_environment: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], address: str
+) -> None:
+    (bare_environment / "password").write_text("hunter2")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    settings = read_settings()
+    assert settings.redis_url == address
+    assert "redis_url" in settings.model_fields_set  # it comes before the server of a `sluice up`
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(None, "cannot be read"), (b"", "expected one line"), (b"a\nb\n", "one line"), (b"\xff\xfe", "UTF-8")],
+)
+def test_a_password_file_that_holds_none_is_refused_by_name(
+    bare_environment: Path, monkeypatch: pytest.MonkeyPatch, content: bytes | None, reason: str
+) -> None:
+    if content is not None:
+        (bare_environment / "password").write_bytes(content)
+    monkeypatch.setenv("SLUICE_REDIS_PASSWORD_FILE", "password")
+    with pytest.raises(SettingsError, match=f"environment: SLUICE_REDIS_PASSWORD_FILE='password': .*{reason}"):
+        read_settings()
+
+
+@pytest.mark.parametrize("address", ["redis://:hunter2@host/0", "redis://someone@host/0"])
+def test_credentials_in_two_places_are_refused(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.setenv("SLUICE_REDIS_URL", address)
+    monkeypatch.setenv("SLUICE_REDIS_USERNAME", "worker")
+    with pytest.raises(SettingsError, match="SLUICE_REDIS_USERNAME: environment: SLUICE_REDIS_URL has") as caught:
+        read_settings()
+    assert "hunter2" not in str(caught.value)

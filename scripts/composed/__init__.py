@@ -1,0 +1,1 @@
+"""The compose stack, brought up, loaded, hurt and counted."""

@@ -1,0 +1,1 @@
+"""A Docker engine for tests, and images that are made here instead of pulled."""
