@@ -29,11 +29,11 @@ if TYPE_CHECKING:
         SluiceError,
         WorkerStuck,
     )
-    from .models import LogLine, Published, RetryPolicy, Run, RunState, WorkPool, WorkQueue
+    from .models import Autoscale, LogLine, Published, RetryPolicy, Run, RunState, WorkPool, WorkQueue
     from .running import Context, context
 
 __all__ = [
-    "BlockingClient", "ClaimLost", "Client", "Conflict", "Context", "Deployment", "DeploymentExists",
+    "Autoscale", "BlockingClient", "ClaimLost", "Client", "Conflict", "Context", "Deployment", "DeploymentExists",
     "DeploymentNotFound", "InvalidInput", "LogLine", "NoRun", "NotFound", "PayloadTooLarge", "PoolNotFound",
     "Publish", "Published", "QueueDeleting", "QueueNotFound", "ResultTimeout",
     "RetryPolicy", "Run", "RunFailed", "RunNotFound", "RunNotOver", "RunOptions", "RunState", "ServerError",

@@ -11,7 +11,7 @@ import anyio
 
 from .clock import Clock
 from .log import get_logger
-from .metrics import RUNS_RECLAIMED
+from .metrics import INVARIANT_VIOLATIONS, INVARIANTS
 from .store import Store
 
 RETAIN_SECONDS = 5.0
@@ -31,15 +31,19 @@ class Caretaker:
             group.start_soon(self._forget, pool)
 
     async def _watch(self, pool: str) -> None:
+        for invariant in INVARIANTS:
+            INVARIANT_VIOLATIONS.labels(pool=pool, invariant=invariant)  # at 0: a first violation is a change
         while True:
             tick = await self._store.care.tick(pool)
             if tick.lost:
                 _log.warning("worker.lost", pool=pool, workers=tick.lost)
             if tick.taken_back:
-                RUNS_RECLAIMED.labels(pool=pool).inc(tick.taken_back)
                 _log.warning("run.reclaimed", pool=pool, runs=tick.taken_back)
             if tick.orphaned:
                 _log.warning("run.orphaned", pool=pool, runs=tick.orphaned)
+            if tick.violations:
+                INVARIANT_VIOLATIONS.labels(pool=pool, invariant="I3").inc(tick.violations)
+                _log.error("invariant.violated", pool=pool, invariant="I3", times=tick.violations)
             if not tick.more:
                 await self._clock.sleep(self._tick)
 

@@ -34,6 +34,10 @@ def later(root: str) -> str:
     return f"{root}:later"  # HASH queue -> scheduled runs
 
 
+def counts(root: str, queue: str) -> str:
+    return f"{root}:counts:{queue}"  # HASH word -> how often
+
+
 def limits(root: str) -> str:
     return f"{root}:limits"  # HASH key or kind:* -> limit
 

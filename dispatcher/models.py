@@ -188,7 +188,10 @@ class WorkPool:
 
 @dataclass(frozen=True, slots=True)
 class WorkQueue:
-    """A work queue of a pool; priority 1 is the highest, equal ones share round-robin."""
+    """A work queue of a pool; priority 1 is the highest, equal ones share round-robin.
+
+    `start_within` is how soon its runs should be admitted, in seconds: what metrics and alerts hold it to.
+    """
 
     name: str
     pool: str
@@ -199,6 +202,23 @@ class WorkQueue:
     running: int = 0
     queued: int = 0
     scheduled: int = 0
+    start_within: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Autoscale:
+    """How many workers a pool could use now, and what that comes from.
+
+    `admissible` queued runs could be admitted at once if there were workers: not the whole backlog where a limit holds
+    it back. `slots_per_worker` is 0 until there was a worker.
+    """
+
+    desired: int
+    online: int
+    admissible: int
+    held: int
+    queued: int
+    slots_per_worker: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ AHEAD = "~ahead"
 KEYS_AT_MOST = 4
 KEY_BYTES = 200
 LABELS_AT_MOST = 16
+START_WITHIN_AT_MOST = 604_800
 PRIORITY_AT_MOST = 9_999
 LIMIT_AT_MOST = 1_000_000
 WHEN_FULL: dict[str, str] = {
@@ -70,6 +71,19 @@ def check_priority(priority: int) -> int:
     if not isinstance(priority, int) or isinstance(priority, bool) or not 1 <= priority <= PRIORITY_AT_MOST:
         raise InvalidInput(f"{priority!r} is no priority: a whole number from 1 (highest) to {PRIORITY_AT_MOST:,}")
     return priority
+
+
+def check_start_within(seconds: float | None) -> float | None:
+    """Return how soon a queue's runs should be admitted, in seconds; None is the default."""
+    if seconds is None:
+        return None
+    if (
+        isinstance(seconds, bool)
+        or not isinstance(seconds, int | float)
+        or not 0.001 <= seconds <= START_WITHIN_AT_MOST
+    ):
+        raise InvalidInput(f"{seconds!r} is no time to start within: seconds above 0, e.g. 30, a week at most")
+    return seconds
 
 
 def check_labels(labels: Iterable[str]) -> tuple[str, ...]:

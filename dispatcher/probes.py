@@ -1,16 +1,23 @@
-"""/livez, /readyz and /metrics of a service, served by a thread so that a busy event loop still answers."""
+"""/livez, /readyz and /metrics of a service, served by threads so that a busy event loop still answers.
 
-from collections.abc import Callable
+A dispatcher has /autoscale/POOL besides: what whoever starts workers wants to know, as JSON.
+"""
+
+import json
+from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any, Self
+from urllib.parse import unquote
 
 from prometheus_client.exposition import choose_encoder
 
-from .errors import InvalidInput
+from .errors import InvalidInput, NotFound, SluiceError
 from .metrics import REGISTRY
 
 Check = Callable[[], bool]
+Autoscaling = Callable[[str], Mapping[str, object]]
+_AUTOSCALE = "/autoscale/"
 
 
 def parse_address(address: str) -> tuple[str, int]:
@@ -22,9 +29,14 @@ def parse_address(address: str) -> tuple[str, int]:
 
 
 class Probes:
-    """Answers 200 or 503 by the checks given. Context manager; `port` is the one in use (0 picks a free one)."""
+    """Answers 200 or 503 by the checks given. Context manager; `port` is the one in use (0 picks a free one).
 
-    def __init__(self, address: str, *, live: Check, ready: Check) -> None:
+    `autoscale` says it of a pool; where it raises NotFound the answer is 404, for any other error of ours 503.
+    """
+
+    def __init__(
+        self, address: str, *, live: Check, ready: Check, autoscale: Autoscaling | None = None
+    ) -> None:  # fmt: skip
         checks = {"/livez": live, "/readyz": ready}
 
         class Handler(BaseHTTPRequestHandler):
@@ -35,8 +47,12 @@ class Probes:
                 elif self.path in checks:
                     good = checks[self.path]()
                     self._answer(200 if good else 503, b"ok\n" if good else b"not ok\n", "text/plain")
+                elif autoscale and self.path.startswith(_AUTOSCALE):
+                    status, found = _autoscaling(autoscale, unquote(self.path.removeprefix(_AUTOSCALE)))
+                    self._answer(status, json.dumps(found).encode() + b"\n", "application/json")
                 else:
-                    self._answer(404, b"there are /livez, /readyz and /metrics\n", "text/plain")
+                    known = ["/livez", "/readyz", "/metrics", *([f"{_AUTOSCALE}POOL"] if autoscale else [])]
+                    self._answer(404, f"there are {', '.join(known)}\n".encode(), "text/plain")
 
             def _answer(self, status: int, body: bytes, kind: str) -> None:
                 self.send_response(status)
@@ -60,3 +76,12 @@ class Probes:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+def _autoscaling(autoscale: Autoscaling, pool: str) -> tuple[int, Mapping[str, object]]:
+    try:
+        return 200, autoscale(pool)
+    except NotFound as error:
+        return 404, {"error": str(error)}
+    except SluiceError as error:
+        return 503, {"error": str(error)}

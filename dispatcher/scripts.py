@@ -19,6 +19,8 @@ Argument: TypeAlias = str | bytes | int
 
 _PACKAGE = "dispatcher"
 _PLACE = re.compile(r"\s*-- (include|here): (.*)$")
+# A script without `allow-oom` is refused when memory is short; `no-writes` implies it, and holds a script to reading.
+_FLAGS = {"deny-oom": "", "allow-oom": " flags=allow-oom", "no-writes": " flags=no-writes"}
 _ARGUMENT = re.compile(r"^-- (?:ARGV)?\s+(\w+)\s+(int|str)\b")
 
 
@@ -128,7 +130,8 @@ def compose(name: str) -> Script:
     header = _header(source)
     arguments = _parse_arguments(header)
     has_rest = "\n-- REST" in header
-    flags = "" if "\n-- FLAGS    deny-oom" in header else " flags=allow-oom"
+    said = re.search(r"^-- FLAGS +([\w-]+)$", header, re.MULTILINE)
+    flags = _FLAGS[said[1] if said else "allow-oom"]
     body = _expand(source, set())
     text = f"#!lua{flags}\n{_preamble(arguments, has_rest=has_rest)}{body}"
     return Script(name, arguments, has_rest, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())

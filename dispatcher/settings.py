@@ -63,6 +63,9 @@ class Settings(BaseSettings):
     trace_parenting: Literal["link", "child"] = Field(
         default="link", description="Whether a run's trace links to its publisher's, or goes on in it."
     )
+    health: str | None = Field(
+        default=None, max_length=300, description="HOST:PORT where a service answers probes, unless it is told another."
+    )
     tick_ms: int = Field(default=250, ge=10, le=60_000, description="Pause between two rounds of the caretaker.")
     payload_limit: int = Field(
         default=512 * 1024, ge=1_024, le=1_024 * 1_024, description="Largest packed run, in bytes."

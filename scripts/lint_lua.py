@@ -41,6 +41,7 @@ GIVEN_KEYS = {
     ("include/rooms.lua", "scope"): "callers count scopes",
     ("include/slots.lua", "scope"): "of bucket.scopes, or worker.held",
     ("delete_pool.lua", "hash"): "`total` is called with two hashes of the pool",
+    ("snapshot.lua", "hash"): "as in delete_pool.lua",
 }
 # Reads of a whole key, with what bounds it.
 WHOLE_READS = {
@@ -53,6 +54,8 @@ WHOLE_READS = {
     ("include/settle.lua", "SMEMBERS"): "64 lanes at most",
     ("include/sweeping.lua", "HKEYS"): "as many as bulk edits under way",
     ("include/telling.lua", "SMEMBERS"): "clients that wait for one run",
+    ("snapshot.lua", "HGETALL"): "the words of include/counting.lua",
+    ("snapshot.lua", "HVALS"): "as many as queues with runs",
 }
 _WHOLE = re.compile(r"^(HGETALL|HKEYS|HVALS|SMEMBERS|SUNION|SINTER|SDIFF|LRANGE)$")
 _BY = re.compile(r"^(X(REV)?RANGE|Z(REV)?RANGEBY(SCORE|LEX))$")

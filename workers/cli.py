@@ -104,7 +104,8 @@ async def _work(
 ) -> None:
     drain, is_forced = anyio.Event(), anyio.Event()
     async with await make_worker(settings.redis_url, options, type, app, Path.cwd()) as worker:
-        with open_probes(health, live=lambda: True, ready=lambda: worker.is_live):
+        worker.export()
+        with open_probes(health or settings.health, live=lambda: True, ready=lambda: worker.is_ready):
             async with anyio.create_task_group() as group:
 
                 def finish() -> None:

@@ -107,6 +107,13 @@ class WorkerType(Attachment, ABC):
         """Whether nothing of the run goes on. Only types whose `stop` may wait for ever need to answer."""
         return True
 
+    def is_well(self) -> bool:
+        """Whether its infrastructure answers, as far as is known: asked by probes, from another thread, often.
+
+        Answer at once, from what was seen last; a worker that is not well is not ready, and still takes its turns.
+        """
+        return True
+
     async def adopt(self, run: HandOff, infrastructure: str) -> bool:  # noqa: ARG002 - by default nothing is found
         """Whether the run's infrastructure, started by another worker, is here to be watched."""
         return False

@@ -94,6 +94,10 @@ class Session:
         self._tally = Tally()
         self.executed = 0
 
+    def clock_skew(self) -> float:
+        """Seconds by which this machine's clock is ahead of the server's."""
+        return self._execution.time.ahead_seconds()
+
     async def run(self) -> None:
         """Join, work, leave. Raises WorkerGone, and what join raises."""
         asked = self.lease.asked()

@@ -11,6 +11,7 @@ import anyio
 from dispatcher.clock import Clock, SystemClock
 from dispatcher.errors import InvalidInput, ServerError, WorkerGone, WorkerStuck
 from dispatcher.log import get_logger
+from dispatcher.metrics import CLOCK_SKEW, INFRASTRUCTURE_UP, WORKER_READY, show_build
 from dispatcher.names import check_name, lane_name
 from dispatcher.store import Joining, Store
 
@@ -165,6 +166,18 @@ class Worker:
     def is_live(self) -> bool:
         """Whether it holds a lease that it trusts."""
         return self._session is not None and self._session.lease.left > 0
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it is live and its infrastructure answers."""
+        return self.is_live and self._kind.is_well()
+
+    def export(self) -> None:
+        """Let this process's metrics tell of it; for a process with one worker."""
+        show_build("worker", package_version())
+        WORKER_READY.set_function(lambda: float(self.is_ready))
+        INFRASTRUCTURE_UP.labels(type=self._kind.type).set_function(lambda: float(self._kind.is_well()))
+        CLOCK_SKEW.set_function(lambda: self._session.clock_skew() if self._session else float("nan"))
 
     @property
     def id(self) -> str:

@@ -28,6 +28,8 @@ OURS = (
     Command("schedule", "dispatcher.cli.schedule:app", "See, pause, preview and backfill schedules."),
     Command("limit", "dispatcher.cli.limit:app", "Limit how many runs of a concurrency key run at once."),
     Command("profile", "dispatcher.cli.profile:app", "Keep settings under a name, and choose between them."),
+    Command("metrics", "dispatcher.cli.scaling:app", "Print what scales workers by Sluice's metrics."),
+    Command("health", "dispatcher.cli.health:health", "Ask a service's probes; exit code 1 when it is not well."),
     Command("doctor", "dispatcher.cli.doctor:doctor", "Check server, pools, workers and this installation."),
     Command("dead", "dispatcher.cli.dead:app", "Runs that were given up: see why, try again, forget."),
     Command("intake", "dispatcher.cli.intake:app", "See what was rejected of plain XADD; publishers with own streams."),

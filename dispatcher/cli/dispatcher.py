@@ -13,4 +13,4 @@ app = App(name="dispatcher", help="Dispatchers reclaim, repair and clean up; any
 def start(*, health: Health = None) -> None:
     """Run a dispatcher until SIGINT or SIGTERM."""
     settings = service_settings()
-    run_service(settings, lambda: serve_alone("dispatcher", serve, settings, health))
+    run_service(settings, lambda: serve_alone("dispatcher", serve, settings, health, observe=True))

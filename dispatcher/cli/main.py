@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from .commands import TITLE, all_commands, help_text
 from .failures import ExitCode, exit_code, explain
+from .health import quick_health
 from .version import installed_version
 
 if TYPE_CHECKING:
@@ -58,13 +59,15 @@ def build_app() -> "App":
 
 
 def _run(words: list[str]) -> int:
-    """Run it; help and version need no parser, which takes longer to import than they take to print."""
+    """Run it; help, version and health need no parser, which takes longer to import than they take altogether."""
     if words in ([], ["--help"], ["-h"], ["help"]):
         print(help_text())
         return ExitCode.OK if words else ExitCode.USAGE
     if words in (["--version"], ["version"]):
         print(installed_version())
         return ExitCode.OK
+    if words[:1] == ["health"] and (code := quick_health(words[1:])) is not None:
+        return code
     return int(build_app()(words) or ExitCode.OK)
 
 

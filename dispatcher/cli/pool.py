@@ -154,6 +154,7 @@ async def delete(
 
 
 app.command(preview)
+app.command("dispatcher.cli.scaling:autoscale", name="autoscale")
 app.command("dispatcher.cli.template:app", name="template")
 
 

@@ -7,12 +7,16 @@ from cyclopts import App, Parameter
 from ..models import WorkQueue
 from .asking import DryRun, Yes, may
 from .connecting import PoolOption, connected
-from .output import TABLE, Column, Output, say, show, show_one
+from .output import TABLE, Column, Output, say, show, show_one, span
 from .pool import Description, LimitOption
+from .values import duration
 from .values import limit as limit_of
 
 app = App(name="queue", help="Work queues: a priority and a limit for some of a pool's runs.")
 
+StartWithin = Annotated[
+    str | None, Parameter(help="How soon its runs should be admitted, e.g. 30s; metrics and alerts hold it to that.")
+]
 Priority = Annotated[int | None, Parameter(help="1 is the highest; equal ones take turns.")]
 
 _COLUMNS: tuple[Column[WorkQueue], ...] = (
@@ -22,6 +26,7 @@ _COLUMNS: tuple[Column[WorkQueue], ...] = (
     Column("RUNNING", lambda queue: f"{queue.running}/{'-' if queue.limit is None else queue.limit}"),
     Column("QUEUED", lambda queue: queue.queued),
     Column("SCHEDULED", lambda queue: queue.scheduled),
+    Column("START WITHIN", lambda queue: span(queue.start_within), wide=True),
     Column("POOL", lambda queue: queue.pool, wide=True),
     Column("DESCRIPTION", lambda queue: queue.description, wide=True),
 )
@@ -35,6 +40,8 @@ def _fields(**given: Any) -> dict[str, Any]:
     found = {name: value for name, value in given.items() if value is not None}
     if "limit" in found:
         found["limit"] = limit_of(found["limit"])
+    if "start_within" in found:
+        found["start_within"] = duration(found["start_within"])
     return found
 
 
@@ -47,11 +54,12 @@ async def create(
     priority: Priority = None,
     limit: LimitOption = None,
     description: Description = None,
+    start_within: StartWithin = None,
     paused: Annotated[bool, Parameter(help="Admit nothing until it is resumed.")] = False,
 ) -> None:
     """Create a queue. Without a priority it gets the first free one; publishing into a new name creates it too."""
     async with connected(pool) as client:
-        fields = _fields(priority=priority, limit=limit, description=description)
+        fields = _fields(priority=priority, limit=limit, description=description, start_within=start_within)
         await client.queues.create(name, paused=paused, **fields)
         created = await client.queues.get(name)
     say(f"created work queue {name} with priority {created.priority}")
@@ -80,10 +88,12 @@ async def update(
     priority: Priority = None,
     limit: LimitOption = None,
     description: Description = None,
+    start_within: StartWithin = None,
 ) -> None:
     """Change a queue, at once."""
+    fields = _fields(priority=priority, limit=limit, description=description, start_within=start_within)
     async with connected(pool) as client:
-        await client.queues.update(name, **_fields(priority=priority, limit=limit, description=description))
+        await client.queues.update(name, **fields)
     say(f"changed work queue {name}")
 
 

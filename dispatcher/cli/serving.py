@@ -3,21 +3,25 @@
 import signal
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import contextmanager
+from dataclasses import asdict
 from importlib.util import find_spec
 from typing import Annotated, Any
 
 import anyio
 from cyclopts import Parameter
 
-from ..client import Client
 from ..clock import SystemClock
+from ..collector import observed
 from ..errors import InvalidInput, ServerError
 from ..log import configure_logging
-from ..probes import Check, Probes
+from ..metrics import CLOCK_SKEW, show_build
+from ..probes import Autoscaling, Check, Probes
 from ..settings import Settings
+from ..store import Store
 from .output import say
+from .version import installed_version
 
-Health = Annotated[str | None, Parameter(help="HOST:PORT for /livez, /readyz and /metrics.")]
+Health = Annotated[str | None, Parameter(help="HOST:PORT for /livez, /readyz and /metrics; SLUICE_HEALTH, else none.")]
 Service = Callable[..., Coroutine[Any, Any, None]]
 _PULSE_SECONDS, _SILENCE_SECONDS = 2.0, 15.0
 
@@ -56,11 +60,12 @@ class Pulse:
 
     async def beat(self) -> None:
         """Run until cancelled."""
-        async with Client(self._url) as client, anyio.create_task_group() as group:
+        async with Store(self._url) as store, anyio.create_task_group() as group:
             group.start_soon(self._turn)
             while True:
                 try:
-                    await client.check()
+                    await store.link.check()
+                    CLOCK_SKEW.set(await store.link.ahead_seconds(self._clock))
                     self._answered = self._clock.monotonic()
                 except ServerError:
                     pass  # the service says so itself
@@ -73,13 +78,15 @@ class Pulse:
 
 
 @contextmanager
-def open_probes(address: str | None, *, live: Check, ready: Check) -> Generator[None, None, None]:
+def open_probes(
+    address: str | None, *, live: Check, ready: Check, autoscale: Autoscaling | None = None
+) -> Generator[None, None, None]:
     """Answer probes at an address, if one is given. Raises InvalidInput when it cannot be listened on."""
     if address is None:
         yield
         return
     try:
-        probes = Probes(address, live=live, ready=ready)
+        probes = Probes(address, live=live, ready=ready, autoscale=autoscale)
     except OSError as error:
         raise InvalidInput(f"--health {address} cannot be listened on: {error.strerror}") from error
     with probes:
@@ -87,13 +94,38 @@ def open_probes(address: str | None, *, live: Check, ready: Check) -> Generator[
         yield
 
 
-async def serve_alone(name: str, serve: Service, settings: Settings, health: str | None) -> None:
-    """Run one service until a signal, with its probes. Raises ServerError when the server is unfit at the start."""
+@contextmanager
+def _observing(settings: Settings, *, observe: bool) -> Generator[Autoscaling | None]:
+    """What a dispatcher tells of the pools, and how it answers those that scale workers."""
+    if not observe:
+        yield None
+        return
+    with observed(settings.redis_url) as observer:
+        yield lambda pool: asdict(observer.autoscale(pool))
+
+
+async def serve_alone(
+    name: str, serve: Service, settings: Settings, health: str | None, *, observe: bool = False
+) -> None:
+    """Run one service until a signal, with its probes. Raises ServerError when the server is unfit at the start.
+
+    With `observe` it also exports what the server says of its pools.
+    """
+    address = health or settings.health
     pulse, is_started = Pulse(settings.redis_url), anyio.Event()
-    with open_probes(health, live=lambda: pulse.is_live, ready=lambda: is_started.is_set() and pulse.is_ready):
+    show_build(name, installed_version())
+    with (
+        _observing(settings, observe=observe and address is not None) as autoscale,
+        open_probes(
+            address,
+            live=lambda: pulse.is_live,
+            ready=lambda: is_started.is_set() and pulse.is_ready,
+            autoscale=autoscale,
+        ),
+    ):
         async with anyio.create_task_group() as group:
             group.start_soon(watch_signals, group.cancel_scope.cancel, group.cancel_scope.cancel)
-            if health is not None:
+            if address is not None:
                 group.start_soon(pulse.beat)
             await group.start(serve, settings)
             is_started.set()

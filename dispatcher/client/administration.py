@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import InvalidInput, PoolNotFound, WorkerNotFound
-from ..models import TERMINAL, KeyLimit, RunState, Slot, WorkerInfo, WorkPool, WorkQueue
+from ..models import TERMINAL, Autoscale, KeyLimit, RunState, Slot, WorkerInfo, WorkPool, WorkQueue
 from ..store import Store
 from .templates import checked_text, effective_template
 
@@ -19,6 +19,7 @@ class Pools:
 
     def __init__(self, store: Store) -> None:
         self._store, self._runs, self._lister = store.pools, store.runs, store.lister
+        self._snapshots = store.snapshots
 
     async def create(
         self, name: str, *, type: str = "function", limit: int | None = None, description: str = "",
@@ -82,6 +83,10 @@ class Pools:
         text = "" if template is None or template == {} else checked_text(worker_type, template)
         await self._store.set_template(name, text)
 
+    async def autoscale(self, name: str) -> Autoscale:
+        """How many workers it could use now. Raises PoolNotFound."""
+        return (await self._snapshots.read(name)).autoscale
+
     async def slots(self, name: str, *, queue: str | None = None, key: str | None = None) -> builtins.list[Slot]:
         """Who holds the slots of the pool, or of one of its queues or keys."""
         return await self._store.slots(name, queue, key)
@@ -95,15 +100,19 @@ class Queues:
 
     async def create(
         self, name: str, *, priority: int | None = None, limit: int | None = None, paused: bool = False,
-        description: str = "", pool: str | None = None,
+        description: str = "", start_within: float | None = None, pool: str | None = None,
     ) -> None:  # fmt: skip
-        """Create a queue; without a priority it gets the first free one. Raises QueueExists, PoolNotFound."""
+        """Create a queue; without a priority it gets the first free one. Raises QueueExists, PoolNotFound.
+
+        `start_within` is how soon its runs should be admitted, in seconds: metrics and alerts hold it to that.
+        """
+        within = {} if start_within is None else {"start_within": start_within}
         await self._store.create(
-            pool or self._pool, name, priority=priority, limit=limit, paused=paused, description=description
+            pool or self._pool, name, priority=priority, limit=limit, paused=paused, description=description, **within
         )
 
-    async def update(self, name: str, *, pool: str | None = None, **fields: int | str | bool | None) -> None:
-        """Change priority, limit (None clears it), paused, description."""
+    async def update(self, name: str, *, pool: str | None = None, **fields: float | str | bool | None) -> None:
+        """Change priority, limit (None clears it), paused, description, start_within (None: a minute)."""
         await self._store.update(pool or self._pool, name, **fields)
 
     async def pause(self, name: str, *, pool: str | None = None) -> None:

@@ -5,7 +5,6 @@ that publishes or rejects it: entries keep their order, none is taken in twice, 
 that died is read by the next one.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -14,7 +13,7 @@ from anyio import to_thread
 from ..clock import Clock
 from ..errors import PoolNotFound, ServerError, ServerUnreachable
 from ..log import get_logger
-from ..metrics import INTAKE_ACCEPTED, INTAKE_REJECTED, LOOP_ERRORS, RUNS_PUBLISHED, queue_label
+from ..metrics import INTAKE_ACCEPTED, INTAKE_REJECTED, LOOP_ERRORS
 from ..store import Store, WireRun
 from ..store.intake import Intaken, PublishStream, Unread, Verdict
 from .judging import compose, examine
@@ -133,19 +132,17 @@ class Intake:
 
     def _tell(self, stream: PublishStream, verdicts: Sequence[Verdict], found: Intaken) -> None:
         """Count and log what this dispatcher did; `gone` is what another one did."""
-        accepted: Counter[str] = Counter()
+        accepted = 0
         rejected = list(found.rejected)
         for verdict, status in zip(verdicts, found.statuses, strict=True):
             if status == "rejected":
                 reason = verdict.run if isinstance(verdict.run, str) else "refused by the pool"
                 rejected.append((verdict.entry, reason))
             elif isinstance(verdict.run, WireRun) and status != "gone":
-                accepted[verdict.run.bucket.split("|", 1)[0]] += status == "accepted"
+                accepted += status == "accepted"
                 INTAKE_ACCEPTED.labels(pool=stream.pool).inc()
-        for queue, runs in accepted.items():
-            RUNS_PUBLISHED.labels(pool=stream.pool, queue=queue_label(queue)).inc(runs)
         if accepted:
-            _log.debug("intake.accepted", pool=stream.pool, source=stream.source, runs=accepted.total())
+            _log.debug("intake.accepted", pool=stream.pool, source=stream.source, runs=accepted)
         for entry, reason in rejected:
             INTAKE_REJECTED.labels(pool=stream.pool).inc()
             _log.warning("intake.rejected", pool=stream.pool, source=stream.source, entry=entry, reason=reason)

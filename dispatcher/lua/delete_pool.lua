@@ -33,7 +33,7 @@ end
 if #entries > 0 then return {'more'} end
 local names = call('ZRANGE', root .. ':queues', 0, 255)
 for _, name in ipairs(names) do
-  call('DEL', root .. ':queue:' .. name)
+  call('DEL', root .. ':queue:' .. name, root .. ':counts:' .. name)
   call('ZREM', root .. ':queues', name)
 end
 if #names > 0 then return {'more'} end

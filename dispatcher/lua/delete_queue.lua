@@ -73,7 +73,7 @@ if queued + scheduled + running > 0 then
   write_events()
   return {cancel == 1 and queued + scheduled > 0 and 'more' or 'holds', queued, scheduled, running, cursor}
 end
-call('DEL', root .. ':queue:' .. name)
+call('DEL', root .. ':queue:' .. name, root .. ':counts:' .. name)
 call('ZREM', root .. ':queues', name)
 if call('ZCOUNT', root .. ':queues', queue.priority, queue.priority) == 0 then
   call('ZREM', root .. ':priorities', queue.priority)

@@ -43,6 +43,7 @@ if ahead > 0 then
 end
 local longest = tonumber(call('HGET', root .. ':watch', 'lease') or '') or 0
 if lease_ms > longest then call('HSET', root .. ':watch', 'lease', lease_ms) end
+call('HSET', root .. ':watch', 'capacity', capacity)
 event('worker', 'joined', name)
 write_events()
 return {'ok', now}

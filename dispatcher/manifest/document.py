@@ -11,8 +11,9 @@ from ..deployments import Deployment
 from ..documents import Seconds, StrictModel, checked_by
 from ..errors import InvalidInput
 from ..models import WorkPool
-from ..names import check_limit, check_limit_key, check_name, check_priority
+from ..names import check_limit, check_limit_key, check_name, check_priority, check_start_within
 from ..schedules.document import WhenFull
+from ..snapshots import START_WITHIN_MS
 from .places import Finding, Lines, Path
 
 _DEFAULT = WorkPool("default", "function")
@@ -38,6 +39,7 @@ class QueueEntry(StrictModel):
     limit: LimitNumber = None
     description: str = Field(default="", max_length=10_000)
     paused: bool = False
+    start_within: Annotated[Seconds, checked_by(check_start_within)] = START_WITHIN_MS / 1000
 
 
 class LimitEntry(StrictModel):

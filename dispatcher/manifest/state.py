@@ -62,7 +62,11 @@ def entry_of(
         template=template,
         queues={
             queue.name: QueueEntry.model_construct(
-                priority=queue.priority, limit=queue.limit, description=queue.description, paused=queue.paused
+                priority=queue.priority,
+                limit=queue.limit,
+                description=queue.description,
+                paused=queue.paused,
+                start_within=queue.start_within,
             )
             for queue in sorted(queues, key=lambda queue: queue.name)
         },

@@ -12,13 +12,44 @@ from .listing import RunLister
 from .logs import LogChunk, LogReader, LogStore
 from .pools import LimitStore, PoolStore, QueueStore
 from .runs import End, RunStore, WireRun, end_result
+from .snapshots import MOST_POOLS, ServerSnapshot, ServerSnapshots, SnapshotStore
 from .workers import Beat, Claim, Heartbeats, Joining, Letters, Turn, WorkerStore
 
 __all__ = [
-    "Agenda", "Beat", "CareStore", "Claim", "DeadStore", "DeploymentStore", "Due", "End",
-    "Fire", "Heartbeats", "IntakeStore", "Joining", "Letters",
-    "LimitStore", "Link", "LogChunk", "LogReader", "LogStore", "PoolStore", "Promotion", "QueueStore",
-    "RunLister", "RunStore", "ScheduleRow", "Store", "Tick", "Turn", "WireRun", "WorkerStore", "end_result",
+    "MOST_POOLS",
+    "Agenda",
+    "Beat",
+    "CareStore",
+    "Claim",
+    "DeadStore",
+    "DeploymentStore",
+    "Due",
+    "End",
+    "Fire",
+    "Heartbeats",
+    "IntakeStore",
+    "Joining",
+    "Letters",
+    "LimitStore",
+    "Link",
+    "LogChunk",
+    "LogReader",
+    "LogStore",
+    "PoolStore",
+    "Promotion",
+    "QueueStore",
+    "RunLister",
+    "RunStore",
+    "ScheduleRow",
+    "ServerSnapshot",
+    "ServerSnapshots",
+    "SnapshotStore",
+    "Store",
+    "Tick",
+    "Turn",
+    "WireRun",
+    "WorkerStore",
+    "end_result",
 ]  # fmt: skip
 
 
@@ -28,6 +59,7 @@ class Store:
     def __init__(self, url: str) -> None:
         self.link = Link(url)
         self.runs = RunStore(self.link)
+        self.snapshots = SnapshotStore(self.link)
         self.lister = RunLister(self.link, self.runs)
         self.pools = PoolStore(self.link)
         self.queues = QueueStore(self.link)

@@ -7,12 +7,13 @@ from .link import Link, root_of
 
 
 class Tick(NamedTuple):
-    """What a tick found: workers whose lease ended, runs taken back from them, runs left for another to adopt."""
+    """What a tick found: lost workers; runs taken back, left to be adopted, and found not to be in one place (I3)."""
 
     more: bool
     lost: int
     taken_back: int
     orphaned: int
+    violations: int = 0
 
 
 class Promotion(NamedTuple):
@@ -33,8 +34,8 @@ class CareStore:
 
     async def tick(self, pool: str) -> Tick:
         """Look after silent workers, sweeps and leftovers. Repeatable, any number of dispatchers."""
-        _, more, lost, taken, _, orphaned = await self._link.call("tick", pool, self._link.now_ms)
-        return Tick(bool(more), lost, taken, orphaned)
+        _, more, lost, taken, violations, orphaned = await self._link.call("tick", pool, self._link.now_ms)
+        return Tick(bool(more), lost, taken, orphaned, violations)
 
     async def promote(self, pool: str, most: int = 64) -> Promotion:
         """Move due runs into the backlog and end those past their deadline. Repeatable, any number of schedulers."""

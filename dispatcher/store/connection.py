@@ -5,6 +5,7 @@ calls      scripts, over one connection, retried: every script can be sent twice
 turns      a worker's turns: as calls, but its loop decides when to say it again.
 blocking   finite BLOCK and a socket timeout above it; redis-py's defaults would abandon a read and lose its reply.
 heartbeat  a thread's own, short timeout, no retry: late news of a lease is no news.
+observing  a thread's own, short timeout, one retry: a connection that was closed meanwhile is no outage.
 """
 
 from typing import Any
@@ -62,6 +63,11 @@ def heartbeats(url: str, lease_seconds: float) -> redis.Redis:
     return redis.Redis.from_url(
         url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=Retry(NoBackoff(), 0)
     )
+
+
+def observing(url: str) -> redis.Redis:
+    """A thread's client for reading what is shown to people and monitoring."""
+    return redis.Redis.from_url(url, socket_timeout=1.5, socket_connect_timeout=1.5, retry=Retry(NoBackoff(), 1))
 
 
 def server_error(url: str, error: Exception) -> ServerError:

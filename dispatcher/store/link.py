@@ -9,6 +9,7 @@ import anyio
 from redis.exceptions import RedisError
 
 from .. import keys, scripts
+from ..clock import Clock
 from ..errors import ServerSilent, SluiceError
 from ..redaction import hide_passwords
 from . import connection
@@ -34,6 +35,15 @@ class Link:
     async def check(self) -> list[str]:
         """Raise ServerError where the server must not be used; return warnings."""
         return await connection.check_server(self.client, self.url)
+
+    async def ahead_seconds(self, clock: Clock) -> float:
+        """By how much our own clock is ahead of the server's, to within half a round trip; raises ServerError."""
+        before = clock.now_ms()
+        try:
+            seconds, micros = await self.client.time()
+        except (RedisError, OSError) as error:
+            raise self.error(error) from error
+        return float((before + clock.now_ms()) / 2000 - seconds - micros / 1_000_000)
 
     async def call(self, script: str, pool: str, *args: scripts.Argument) -> Any:
         """Run a script in a pool; raises ServerError. Sent a second time when no answer came in CALL_SECONDS."""

@@ -8,7 +8,16 @@ from typing import Any, NamedTuple
 from .. import keys
 from ..errors import InvalidInput, PoolExists, PoolHoldsRuns, PoolNotFound, QueueExists, QueueHoldsRuns, QueueNotFound
 from ..models import KeyLimit, Slot, WorkPool, WorkQueue
-from ..names import check_key, check_limit, check_limit_key, check_name, check_priority, check_when_full
+from ..names import (
+    check_key,
+    check_limit,
+    check_limit_key,
+    check_name,
+    check_priority,
+    check_start_within,
+    check_when_full,
+)
+from ..snapshots import START_WITHIN_MS
 from .link import Link, root_of
 
 
@@ -49,7 +58,7 @@ class StoredTemplate(NamedTuple):
 
 
 _POOL_FIELDS = frozenset({"limit", "paused", "description", "retention_ms", "retention_count", "crashes"})
-_QUEUE_FIELDS = frozenset({"priority", "limit", "paused", "description"})
+_QUEUE_FIELDS = frozenset({"priority", "limit", "paused", "description", "start_within"})
 
 
 class Settings:
@@ -192,7 +201,10 @@ class QueueStore(Settings):
         await self._change(pool, "create", name, fields)
 
     async def update(self, pool: str, name: str, **fields: Any) -> None:
-        """Change priority, limit, paused, description; at once. Raises PoolNotFound, QueueNotFound, InvalidInput."""
+        """Change priority, limit, paused, description, start_within (seconds; None: a minute); at once.
+
+        Raises PoolNotFound, QueueNotFound, InvalidInput.
+        """
         await self._change(pool, "update", name, fields)
 
     async def _change(self, pool: str, mode: str, name: str, fields: dict[str, Any]) -> None:
@@ -202,6 +214,9 @@ class QueueStore(Settings):
             fields.pop("priority", None)
         else:
             check_priority(fields["priority"])
+        if "start_within" in fields:
+            within = check_start_within(fields.pop("start_within"))
+            fields["start_within_ms"] = None if within is None else round(1000 * within)
         reply = await self._link.call("queue", pool, self._link.now_ms, mode, name, *_flat(fields))
         if reply[0] == b"no_pool":
             raise PoolNotFound(pool)
@@ -232,6 +247,7 @@ class QueueStore(Settings):
                 limit=_number(row.get(b"limit")),
                 paused=row.get(b"paused") == b"1",
                 description=_text(row.get(b"description")),
+                start_within=(_number(row.get(b"start_within_ms")) or START_WITHIN_MS) / 1000,
                 running=count,
                 queued=int(depth.get(name, 0)),
                 scheduled=int(later.get(name, 0)),

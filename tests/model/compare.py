@@ -1,10 +1,15 @@
 """The model's state and a dump of Redis, side by side: every run, scope, worker and setting (I3)."""
 
+import re
 from typing import Any
+
+from dispatcher.models import TERMINAL
 
 from .dump import Dump, Record
 from .reference import Model
 from .state import HELD, Run, must
+
+COUNTED = {"published", "retried", "reclaimed", "dead", *map(str, TERMINAL)}
 
 
 def _same(what: str, real: Any, model: Any) -> None:
@@ -21,6 +26,7 @@ def compare(model: Model, dump: Dump, now: int, settled: set[str]) -> None:
     _scopes(model, dump)
     _workers(model, dump, now)
     _settings(model, dump)
+    _counts(model, dump)
 
 
 def _facts(run: Run, record: Record, row: dict[str, str]) -> tuple[Any, ...]:
@@ -157,3 +163,15 @@ def _settings(model: Model, dump: Dump) -> None:
     _same("idempotency", dump.rows("idem"), model.idempotency)
     _same("dead letters", {member for member, _ in dump.one("dead", [])}, model.dead)
     _same("held", {run.id for run in model.held()}, {run.id for run in model.runs.values() if run.state in HELD})
+
+
+def _counts(model: Model, dump: Dump) -> None:
+    """What was counted by queue; of the two histograms as much as a model without a clock of streams can know."""
+    told = {queue: {word: int(n) for word, n in row.items()} for queue, row in dump.rows("counts").items()}
+    real = {queue: {word: n for word, n in row.items() if word in COUNTED} for queue, row in told.items()}
+    for queue, row in told.items():
+        admitted = sum(n for word, n in row.items() if re.fullmatch(r"w\d*", word))
+        real[queue] |= {"admitted": admitted} if admitted else {}
+        ran = sum(n for word, n in row.items() if re.fullmatch(r"d\d*", word))
+        must(ran <= admitted and row.get("in_time", 0) <= admitted, f"histograms of {queue}: {row}")
+    _same("counts", real, {queue: dict(counts) for queue, counts in model.counts.items() if counts})

@@ -45,7 +45,7 @@ STREAMS = {"backlog", "finished", "bell"}
 ZSETS = {"front", "awake", "classes", "waiters", "waiting", "parked", "ready", "workers", "slots", "queues"}
 ZSETS |= {"priorities", "due", "dead", "idle:", "present", "ahead", "suspended", "resuming", "children", "orphans"}
 SETS = {"site", "idle", "lanes", "lane", "lost", "listeners"}
-HASHES = {"", "run", "worker", "queue", "limits", "depth", "later", "sweeps", "watch", "orders"}
+HASHES = {"", "run", "worker", "queue", "limits", "depth", "later", "sweeps", "watch", "orders", "counts"}
 STRINGS = {"rank", "idem", "r", "cache", "caching"}
 UNREAD = {"events", "inbox", "heartbeat", "test-clock", "reply", "bell", "finished"}
 

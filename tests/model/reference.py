@@ -93,6 +93,7 @@ class Model(Transitions):
             must(states == {"cancelling"}, f"{name} is going, its runs are {states}")
         if status == "deleted":
             del self.queues[name]
+            self.counts.pop(name, None)
         return None
 
     # -- runs ------------------------------------------------------------------------------------------------------
@@ -112,6 +113,7 @@ class Model(Transitions):
                 continue
             self.ensure_queue(run.bucket.queue)
             self.runs[run.id] = run
+            self.count(run, "published")
             if key:
                 self.idempotency[key] = run.id
             if cache:

@@ -113,6 +113,8 @@ class Transitions(State):
         run.prepare_at = run.early_until = 0
         if state == "crashed" or reason == "retries_spent":
             self.dead.add(run.id)
+            self.count(run, "dead")
+        self.count(run, state)
         for key in run.bucket.keys:
             self.present.get(key, {}).pop(run.id, None)
         cache = self.caching.pop(run.id, None)
@@ -126,6 +128,7 @@ class Transitions(State):
         self.happens("requeued", why, run.id)
 
     def try_again(self, run: Run, delay: int, now: int) -> None:
+        self.count(run, "retried")
         self.release(run)
         run.attempt, run.worker = run.attempt + 1, ""
         if delay > 0:
@@ -145,6 +148,7 @@ class Transitions(State):
 
     def take_back(self, run: Run, now: int) -> None:
         """Its worker is lost: a new token fences it, one crash is charged, the budget may be spent."""
+        self.count(run, "reclaimed")
         if run.state == "cancelling":
             self.end_cancelling(run, "worker_lost", now)
             return
@@ -297,6 +301,7 @@ class Transitions(State):
         run.worker, run.number, run.deadline = worker.name, worker.number, 0
         run.infrastructure = ""
         self.admissions += 1
+        self.count(run, "admitted")
 
     def check_work_conserving(self, now: int) -> None:
         """I2, unless somebody was told to call again or a sweep is open."""

@@ -1,5 +1,6 @@
 """The plain state of one pool, and what may be admitted in it: no parking, no ready sets, no index of any kind."""
 
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -128,10 +129,14 @@ class State:
         self.workers: dict[str, Worker] = {}
         self.idempotency: dict[str, str] = {}
         self.dead: set[str] = set()
+        self.counts: defaultdict[str, Counter[str]] = defaultdict(Counter)  # by queue: what happened, how often
         self.floor = 0
         self.last_tick: int | None = None
         self.longest_lease = DEFAULT_LEASE
         self.longest_seen = 0
+
+    def count(self, run: Run, what: str) -> None:
+        self.counts[run.bucket.queue][what] += 1
 
     def held(self) -> Iterator[Run]:
         return (run for run in self.runs.values() if run.state in HELD)

@@ -1,5 +1,5 @@
 -- admission: steps of settle, and what they give to the workers.
--- include: taking runs workers holding lanes parking
+-- include: taking runs workers holding lanes parking counting
 local function floor_deadline()
   return tonumber(call('HGET', root .. ':watch', 'floor') or '') or 0
 end
@@ -27,20 +27,21 @@ local function expired(record)
   return false
 end
 
--- The run's facts for this claim, and the words the worker gets: `number:token:attempt:crashes:id`.
+-- The run's facts for this claim; the worker's words, `number:token:attempt:crashes:id`, and since when it waits.
 local function claim(record, worker)
-  local attempt, crashes, token = '1', '0', now_text
+  local attempt, crashes, token, entered = '1', '0', now_text, record.ms
   local facts = root .. ':run:' .. record.id
   if has(record.flags, HAS_FACTS) then
-    local row = call('HMGET', facts, 'attempt', 'crashes', 'token')
+    local row = call('HMGET', facts, 'attempt', 'crashes', 'token', 'entered')
     attempt, crashes = row[1], row[2] or '0'
     token = string.format('%.0f', math.max(now, tonumber(row[3]) + 1))
+    entered = math.max(entered, tonumber(row[4] or '') or 0)
     call('HDEL', facts, 'started', 'infrastructure', 'reason', 'progress', 'verdict')
   end
   worker.number = worker.number + 1
   call('HSET', facts, 'state', worker.auto and 'running' or 'pending', 'attempt', attempt, 'token', token,
     'worker', worker.name, 'admitted', now_text)
-  return worker.number .. ':' .. token .. ':' .. attempt .. ':' .. crashes .. ':' .. record.id
+  return worker.number .. ':' .. token .. ':' .. attempt .. ':' .. crashes .. ':' .. record.id, entered
 end
 
 local function give(worker, words, record, caller)
@@ -60,13 +61,16 @@ local function give(worker, words, record, caller)
 end
 
 local function admit(bucket, n, worker, caller)
-  local ids, numbered = {}, {}
+  local ids, numbered, tally = {}, {}, tally_of(bucket.queue)
+  local within = read_queue(bucket.queue).within
   for _, id in ipairs(take(bucket, n)) do
     local record = read_record(id)
     if expired(record) then
       terminate(record, has(record.flags, HAS_FACTS) and read_facts(id) or nil, 'expired', 'deadline', '')
     else
-      give(worker, claim(record, worker), record, caller)
+      local words, entered = claim(record, worker)
+      give(worker, words, record, caller)
+      count_start(tally, now - entered, within)
       ids[#ids + 1] = now_text
       ids[#ids + 1] = id
       numbered[#numbered + 1] = worker.number

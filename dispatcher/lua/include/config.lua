@@ -14,10 +14,12 @@ end
 local function read_queue(name)
   local queue = queues[name]
   if not queue then
-    local row = call('HMGET', root .. ':queue:' .. name, 'priority', 'limit', 'paused', 'out', 'deleting')
+    local row = call('HMGET', root .. ':queue:' .. name, 'priority', 'limit', 'paused', 'out', 'deleting',
+      'start_within_ms')
     queue = {
       name = name, priority = tonumber(row[1] or ''), limit = tonumber(row[2] or ''),
       paused = row[3] == '1', out = row[4] == '1', deleting = row[5] == '1',
+      within = tonumber(row[6] or '') or 60000,
     }
     queues[name] = queue
   end

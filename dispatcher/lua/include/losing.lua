@@ -1,10 +1,10 @@
 -- losing: runs that leave a worker without an end.
--- include: taking slots runs
+-- include: taking slots runs counting
 
 -- Out of a worker's hands, back to the front of its bucket. After a loss a new token fences who may still hold it.
 local function requeue(record, facts, crashed)
   local crashes = (tonumber(facts.crashes) or 0) + (crashed and 1 or 0)
-  call('HSET', root .. ':run:' .. record.id, 'state', 'queued', 'worker', '', 'crashes', crashes,
+  call('HSET', root .. ':run:' .. record.id, 'state', 'queued', 'worker', '', 'crashes', crashes, 'entered', now_text,
     'token', tonumber(facts.token) + (crashed and 1 or 0))
   write_flags(record, HAS_FACTS)
   put_front(parse_bucket(record.bucket), record)
@@ -28,6 +28,7 @@ end
 
 -- A run that nobody executes any more: charged one crash, and ended when its budget is spent.
 local function charge(record, facts)
+  add(tally_of(parse_bucket(record.bucket).queue), 'reclaimed', 1)
   local crashes = tonumber(facts.crashes) or 0
   if facts.state == 'cancelling' then
     end_cancelling(record, facts, 'worker_lost')

@@ -1,5 +1,5 @@
 -- publishing: a run is written: its entry or its due time, then its record.
--- include: record queue backlog
+-- include: record queue backlog counting
 
 -- `extra` is '' or msgpack [at ms, deadline ms, idempotency key, its time to live ms, reply client, parent,
 -- parent's claim token, retry of, cache key, its time to live ms]. With a token the parent must hold that claim and
@@ -57,6 +57,7 @@ local function publish(id, name, extra, spec)
     ms, seq = string.match(append(bucket, id), '^(%d+)-(%d+)$')
     event('published', 'queued', id)
   end
+  add(tally_of(bucket.queue), 'published', 1)
   call('SET', root .. ':r:' .. id, struct.pack(HEADER, 1, flags, tonumber(ms), tonumber(seq), #name) .. name .. spec)
   if at > now or deadline > 0 then
     -- here: due

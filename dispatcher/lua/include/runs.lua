@@ -1,5 +1,5 @@
 -- runs: the facts of a run in hand, and its end.
--- include: record
+-- include: record counting
 
 -- runs: transitions of one run, shared by the scripts that cause them.
 local function read_facts(id)
@@ -41,7 +41,12 @@ local function terminate(record, facts, state, reason, result)
   call('XADD', root .. ':finished', '*', state, record.id)
   if has(record.flags, HAS_EXPIRY) then call('ZREM', root .. ':due', 'x' .. record.id) end
   if has(record.flags, AHEAD) then call('ZREM', root .. ':due', 'p' .. record.id, 'a' .. record.id) end
-  if state == 'crashed' or reason == 'retries_spent' then call('ZADD', root .. ':dead', now, record.id) end
+  local queue = parse_bucket(record.bucket).queue
+  count_end(queue, facts, state)
+  if state == 'crashed' or reason == 'retries_spent' then
+    call('ZADD', root .. ':dead', now, record.id)
+    add(tally_of(queue), 'dead', 1)
+  end
   if read_pool().full then
     -- here: presence
     leave_presence(record)

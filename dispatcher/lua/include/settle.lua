@@ -1,7 +1,7 @@
 -- settle: while the pool has room and a lane has both idle workers and ready work, admit the best of it.
 -- Looks at state, not at events, so any script takes up what another left. Bounded: 32 steps, 64 runs; true when a
 -- bound stopped it and somebody must call again.
--- include: rooms backlog
+-- include: rooms backlog counting
 local STEPS, RUNS = 32, 64
 
 -- Best class over the lanes with idle workers; `shared` when another of its priority waits beside it.
@@ -53,5 +53,6 @@ local function settle(caller)
     if class then more = admit_best(class, lane, shared, caller) end
   end
   write_depth()
+  write_counts()
   return more
 end
