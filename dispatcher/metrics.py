@@ -6,14 +6,16 @@ others count as `other`), and words of our own code. No run id and no worker id 
 `Tally` and flush it now and then.
 """
 
+import math
 import platform
 from collections import Counter as Counts
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Literal, NamedTuple
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
 from prometheus_client.metrics_core import Metric
 
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each; rules take a reset from the value
 REGISTRY = CollectorRegistry(auto_describe=True)
 ProcessCollector(registry=REGISTRY)
 
@@ -91,10 +93,26 @@ FAMILIES = _families(
     ("redis_scripts_total", "counter", "command", "Scripts that Redis has run."),
 )  # fmt: skip
 
+
+
+class KnownGauge(Gauge):
+    """A gauge that is exported while its value is known, that is no nan: a 0 would be a claim."""
+
+    _type = "gauge"
+
+    def __init__(self, name: str, documentation: str, registry: CollectorRegistry = REGISTRY) -> None:
+        super().__init__(name, documentation, registry=registry)
+        self.set(math.nan)
+
+    def collect(self) -> Iterable[Metric]:
+        """Its one sample, or none."""
+        return [family for family in super().collect() if not any(math.isnan(each.value) for each in family.samples)]
+
+
 BUILD_INFO = Gauge(
     "sluice_build_info", "1; what runs here.", ("component", "version", "python"), registry=REGISTRY
 )  # fmt: skip
-CLOCK_SKEW = Gauge("sluice_clock_skew_seconds", "Own clock minus the server's.", registry=REGISTRY)
+CLOCK_SKEW = KnownGauge("sluice_clock_skew_seconds", "Own clock minus the server's.")
 SNAPSHOT_SECONDS = Histogram(
     "sluice_snapshot_seconds", "Time to read all pools for a scrape.", buckets=_SNAPSHOT, registry=REGISTRY
 )
@@ -128,10 +146,9 @@ WORKER_TURNS = Counter("sluice_worker_turns", "Turns taken by workers.", ("pool"
 FENCING_REJECTIONS = Counter(
     "sluice_fencing_rejections", "Calls refused because the claim was stale.", ("pool", "op"), registry=REGISTRY
 )
-WORKER_READY = Gauge(
-    "sluice_worker_ready", "1 while the worker holds a lease it trusts and its infrastructure answers.",
-    registry=REGISTRY,
-)  # fmt: skip
+WORKER_READY = KnownGauge(
+    "sluice_worker_ready", "1 while the worker holds a lease it trusts and its infrastructure answers."
+)
 INFRASTRUCTURE_UP = Gauge(
     "sluice_infrastructure_up", "1 while what executes the runs of this type answers.", ("type",), registry=REGISTRY
 )

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, NoReturn
 
 from .commands import TITLE, all_commands, help_text
 from .failures import ExitCode, exit_code, explain
-from .health import quick_health
 from .version import installed_version
 
 if TYPE_CHECKING:
@@ -66,8 +65,11 @@ def _run(words: list[str]) -> int:
     if words in (["--version"], ["version"]):
         print(installed_version())
         return ExitCode.OK
-    if words[:1] == ["health"] and (code := quick_health(words[1:])) is not None:
-        return code
+    if words[:1] == ["health"]:
+        from .health import quick_health
+
+        if (code := quick_health(words[1:])) is not None:
+            return code
     return int(build_app()(words) or ExitCode.OK)
 
 

@@ -1,9 +1,17 @@
-"""Metrics: counting in batches, bounded labels, names."""
+"""Metrics: counting in batches, names, the page about them, values that are not known."""
 
-import pytest
+import math
+import re
+import subprocess
+from pathlib import Path
+
 from prometheus_client import CollectorRegistry, Counter, generate_latest
+from prometheus_client.openmetrics import exposition
 
-from dispatcher import metrics
+from dispatcher import metrics, scripts
+from scripts import metrics_page
+from tests.support.scraping import Scrape
+from tests.support.tools import wanted
 
 
 def test_a_tally_counts_when_flushed() -> None:
@@ -18,15 +26,56 @@ def test_a_tally_counts_when_flushed() -> None:
     assert registry.get_sample_value("runs_total", {"pool": "p", "queue": "q"}) == 5
 
 
-def test_queues_beyond_the_bound_count_as_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metrics, "_known_queues", set())
-    labels = [metrics.queue_label(f"q{number}") for number in range(501)]
-    assert labels[:500] == [f"q{number}" for number in range(500)]
-    assert labels[500] == metrics.OTHER_QUEUE
-    assert metrics.queue_label("q7") == "q7"
+def test_a_gauge_that_is_not_known_is_not_exported() -> None:
+    registry = CollectorRegistry()
+    gauge = metrics.KnownGauge("ready", "Whether.", registry)
+    assert registry.get_sample_value("ready") is None
+    gauge.set(0)
+    assert registry.get_sample_value("ready") == 0
+    gauge.set_function(lambda: math.nan)
+    assert registry.get_sample_value("ready") is None
 
 
-def test_the_page_has_every_metric_with_help() -> None:
-    page = generate_latest(metrics.REGISTRY).decode()
-    for name in ("runs_published_total", "runs_finished_total", "run_queue_seconds", "fencing_rejections_total"):
-        assert f"# HELP sluice_{name} " in page
+def test_docs_metrics_md_is_made_from_the_definitions() -> None:
+    """`python scripts/metrics_page.py` writes it."""
+    text = metrics_page.PAGE.read_text(encoding="utf-8")
+    assert metrics_page.page(text) == text
+
+
+def test_the_bounds_of_the_histograms_are_those_of_the_script() -> None:
+    text = (Path(scripts.__file__).parent / "lua" / "include" / "counting.lua").read_text()
+    for letter, bounds in (("w", metrics.WAIT_BOUNDS), ("d", metrics.DURATION_BOUNDS)):
+        said = re.findall(rf"ms <= (\d+) (?:then return|and) '{letter}(\d+)'", text)
+        assert [(str(round(1000 * bound)),) * 2 for bound in bounds] == said
+
+
+def test_no_series_says_when_it_was_created() -> None:
+    metrics.LOOP_ERRORS.labels(component="tests")
+    assert "_created" not in generate_latest(metrics.REGISTRY).decode()
+
+
+def test_both_expositions_have_every_family(redis_url: str) -> None:
+    """OpenMetrics refuses a counter without `_total` and a histogram without its bars."""
+    registry = CollectorRegistry()
+    found = Scrape(redis_url).families.values()
+
+    class Fixed:
+        def collect(self):
+            return found
+
+    registry.register(Fixed())
+    assert exposition.generate_latest(registry).endswith(b"# EOF\n")
+    assert b"sluice_redis_up 1.0" in generate_latest(registry)
+
+
+def test_promtool_finds_nothing_to_say(redis_url: str) -> None:
+    registry = CollectorRegistry()
+    from dispatcher.clock import SystemClock
+    from dispatcher.collector import Observer, SnapshotCollector
+
+    observer = Observer(redis_url, SystemClock())
+    registry.register(SnapshotCollector(observer.snapshot))
+    page = generate_latest(registry) + generate_latest(metrics.REGISTRY)
+    observer.close()
+    done = subprocess.run([wanted("promtool"), "check", "metrics"], input=page, capture_output=True, check=False)
+    assert (done.returncode, done.stdout + done.stderr) == (0, b"")
