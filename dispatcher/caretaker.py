@@ -11,7 +11,7 @@ import anyio
 
 from .clock import Clock
 from .log import get_logger
-from .metrics import INVARIANT_VIOLATIONS, INVARIANTS
+from .metrics import INTAKE_ACCEPTED, INTAKE_REJECTED, INVARIANT_VIOLATIONS, INVARIANTS, begin_at_zero
 from .store import Store
 
 RETAIN_SECONDS = 5.0
@@ -31,8 +31,9 @@ class Caretaker:
             group.start_soon(self._forget, pool)
 
     async def _watch(self, pool: str) -> None:
+        begin_at_zero((INTAKE_ACCEPTED, INTAKE_REJECTED), pool=pool)
         for invariant in INVARIANTS:
-            INVARIANT_VIOLATIONS.labels(pool=pool, invariant=invariant)  # at 0: a first violation is a change
+            begin_at_zero((INVARIANT_VIOLATIONS,), pool=pool, invariant=invariant)
         while True:
             tick = await self._store.care.tick(pool)
             if tick.lost:

@@ -8,7 +8,7 @@ from anyio.abc import TaskGroup
 from .clock import Clock
 from .errors import PoolNotFound, ServerError
 from .log import get_logger
-from .metrics import LOOP_ERRORS
+from .metrics import LOOP_ERRORS, begin_at_zero
 from .store import Store
 
 LOOK_SECONDS = 1.0
@@ -23,6 +23,7 @@ class Catalogue:
     def __init__(self, store: Store, clock: Clock, component: str, work: Work, only: str | None = None) -> None:
         self._store, self._clock, self._component, self._work, self._only = store, clock, component, work, only
         self._scopes: dict[str, anyio.CancelScope] = {}
+        begin_at_zero((LOOP_ERRORS,), component=component)
 
     async def follow(self) -> None:
         """Run until cancelled."""

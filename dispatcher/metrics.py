@@ -94,7 +94,6 @@ FAMILIES = _families(
 )  # fmt: skip
 
 
-
 class KnownGauge(Gauge):
     """A gauge that is exported while its value is known, that is no nan: a 0 would be a claim."""
 
@@ -152,6 +151,12 @@ WORKER_READY = KnownGauge(
 INFRASTRUCTURE_UP = Gauge(
     "sluice_infrastructure_up", "1 while what executes the runs of this type answers.", ("type",), registry=REGISTRY
 )
+
+
+def begin_at_zero(counted: Iterable[Counter | Histogram], **labels: str) -> None:
+    """Export these with such labels before there is anything to count: the first one is then a change from 0."""
+    for metric in counted:
+        metric.labels(**labels)
 
 
 def show_build(component: str, version: str) -> None:

@@ -5,7 +5,7 @@ import anyio
 from dispatcher.clock import Clock
 from dispatcher.errors import ServerError
 from dispatcher.log import get_logger
-from dispatcher.metrics import RUNS_PROMOTED, SCHEDULE_DELAY
+from dispatcher.metrics import RUNS_PROMOTED, SCHEDULE_DELAY, SCHEDULES_FIRED, SCHEDULES_MISSED, begin_at_zero
 from dispatcher.store import Store
 
 from .firing import Firing
@@ -25,6 +25,7 @@ class Promoter:
     async def promote(self, pool: str) -> None:
         """Run until cancelled. Raises ServerError."""
         bell = self._bells[pool] = anyio.Event()
+        begin_at_zero((RUNS_PROMOTED, SCHEDULE_DELAY, SCHEDULES_FIRED, SCHEDULES_MISSED), pool=pool)
         try:
             while True:
                 scheduled = await self._firing.fire_due(pool)
