@@ -266,6 +266,12 @@ async def test_a_thousand_runs_are_counted_exactly_although_a_worker_is_killed(
     assert found.values("pool_runs", pool="default")["queued"] == 0
 
 
+def main_thread_ms(connection: "redis.Redis") -> float:
+    """CPU time of the thread that executes commands: unlike time in commands, it is not that of other processes."""
+    info = connection.info("cpu")
+    return 1000 * (float(info["used_cpu_user_main_thread"]) + float(info["used_cpu_sys_main_thread"]))
+
+
 @pytest.mark.parametrize("server", EVERY_KIND[:2], indirect=True)
 async def test_two_hundred_queues_are_scraped_in_15_ms_of_server_time(server: Server) -> None:
     async with Client(server.url) as client, Store(server.url) as store:
@@ -284,12 +290,15 @@ async def test_two_hundred_queues_are_scraped_in_15_ms_of_server_time(server: Se
         for queue in range(200):
             connection.hset(f"sluice:{{default}}:counts:q{queue}", mapping=words | dict.fromkeys(COUNTED, 123_456))
         Scrape(server.url)
-        spent = []
+        spent, calls = [], []
         for _ in range(10):
             connection.config_resetstat()
+            before = main_thread_ms(connection)
             found = Scrape(server.url)
-            spent.append(connection.info("commandstats")["cmdstat_evalsha"]["usec"] / 1000)
-    assert min(spent) <= 15, spent
+            spent.append(main_thread_ms(connection) - before)
+            calls.append(connection.info("commandstats")["cmdstat_evalsha"]["usec"] / 1000)
+    print(f"a scrape: {min(spent):.1f} ms of the server's CPU, {min(calls):.1f} ms in the script")
+    assert min(spent) <= 15, (spent, calls)
     assert found.value("runs_published_total", pool="default", queue="q199") == 123_456
     assert found.series(queue="q199") <= 150
 
