@@ -1,5 +1,6 @@
 """A real Prometheus scrapes real services that execute runs: panels have data, rules work, what goes wrong is told."""
 
+import contextlib
 import re
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -115,14 +116,14 @@ class Load:
             await self._stack.client.result(delayed, PATIENCE)
 
 
-@pytest.fixture
-async def load(stack: Stack) -> AsyncIterator[Load]:
-    """Work that goes on until the test is over."""
+@contextlib.asynccontextmanager
+async def at_work(stack: Stack) -> AsyncIterator[None]:
+    """Work that goes on; it begins when services are there, so that no instant is missed."""
     load = Load(stack)
     await load.prepare()
     async with anyio.create_task_group() as group:
         group.start_soon(load.go_on)
-        yield load
+        yield
         group.cancel_scope.cancel()
 
 
@@ -148,17 +149,18 @@ async def fire(prometheus: Prometheus, *names: str) -> None:
 
 
 async def test_every_panel_has_data_every_rule_works_and_no_alert_fires(
-    stack: Stack, children: Children, witness: Witness, load: Load, tmp_path: Path
+    stack: Stack, children: Children, witness: Witness, tmp_path: Path
 ) -> None:
     prometheus = (await watch(stack, children, tmp_path)).prometheus
-    await answered(prometheus, list(of_panels()))
-    sound = [asked for asked in of_panels() if not any(name in asked.expr for name in OF_TROUBLE)]
-    await answered(prometheus, [Asked(place, expr.replace(" or vector(0)", "")) for place, expr in sound])
-    await answered(prometheus, [Asked(name, name) for name in sorted(recorded() - WITHOUT_DATA)])
-    rules = prometheus.rules()
-    assert len(rules) > 40
-    assert {rule["name"]: rule.get("lastError") for rule in rules if rule["health"] != "ok"} == {}
-    assert prometheus.firing() == set()
+    async with at_work(stack):
+        await answered(prometheus, list(of_panels()))
+        sound = [asked for asked in of_panels() if not any(name in asked.expr for name in OF_TROUBLE)]
+        await answered(prometheus, [Asked(place, expr.replace(" or vector(0)", "")) for place, expr in sound])
+        await answered(prometheus, [Asked(name, name) for name in sorted(recorded() - WITHOUT_DATA)])
+        rules = prometheus.rules()
+        assert len(rules) > 40
+        assert {rule["name"]: rule.get("lastError") for rule in rules if rule["health"] != "ok"} == {}
+        assert prometheus.firing() == set()
 
 
 async def test_two_dispatchers_count_a_run_once(
