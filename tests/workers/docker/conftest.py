@@ -41,7 +41,7 @@ APPLETS = (
 
 
 @pytest.fixture(scope="session")
-def docker_engine() -> Iterator[docker.APIClient]:
+def engine() -> Iterator[docker.APIClient]:
     """The daemon that DOCKER_HOST names, or the local one."""
     try:
         client = docker.APIClient(**docker.utils.kwargs_from_env(), version="auto")
@@ -71,25 +71,25 @@ def busybox_tar() -> bytes:
 
 
 @pytest.fixture(scope="session")
-def image(docker_engine: docker.APIClient) -> Iterator[str]:
+def image(engine: docker.APIClient) -> Iterator[str]:
     """An image with a shell, gone after the tests."""
     name = f"sluice-test-{uuid.uuid4().hex[:8]}:1"
-    docker_engine.import_image_from_data(busybox_tar(), repository=name.partition(":")[0], tag="1")
+    engine.import_image_from_data(busybox_tar(), repository=name.partition(":")[0], tag="1")
     yield name
-    docker_engine.remove_image(name, force=True)
+    engine.remove_image(name, force=True)
 
 
 @pytest.fixture
-def pool(docker_engine: docker.APIClient) -> Iterator[str]:
+def pool(engine: docker.APIClient) -> Iterator[str]:
     """A name that no other test has; containers with it as their pool are gone after the test."""
     name = f"test-{uuid.uuid4().hex[:12]}"
     yield name
 
     def is_empty() -> bool:
-        left = docker_engine.containers(all=True, filters={"label": f"sluice.pool={name}"})
+        left = engine.containers(all=True, filters={"label": f"sluice.pool={name}"})
         for container in left:
             with suppress(APIError):  # its worker may be removing it
-                docker_engine.remove_container(container["Id"], force=True, v=True)
+                engine.remove_container(container["Id"], force=True, v=True)
         return not left
 
     wait_until_sync(is_empty, description="its containers are gone", timeout=60, interval=0.05)
@@ -104,15 +104,15 @@ async def client(redis_url: str, stack: Stack, pool: str) -> AsyncIterator[Clien
 
 
 @pytest.fixture
-async def worker(stack: Stack, client: Client, docker_engine: docker.APIClient) -> Worker:
+async def worker(stack: Stack, client: Client, engine: docker.APIClient) -> Worker:
     """A docker worker of that pool."""
     return await stack.worker(DockerWorker(), pool=client.pool, limit=8, cancel_grace=2.0, lease=30)
 
 
 @pytest.fixture
-def containers(docker_engine: docker.APIClient, pool: str) -> Callable[[], list[dict[str, Any]]]:
+def containers(engine: docker.APIClient, pool: str) -> Callable[[], list[dict[str, Any]]]:
     """The pool's containers, running or not."""
-    return lambda: docker_engine.containers(all=True, filters={"label": f"sluice.pool={pool}"})
+    return lambda: engine.containers(all=True, filters={"label": f"sluice.pool={pool}"})
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ TICKING = "i=0; while [ $i -lt {0} ]; do echo line $i; i=$((i+1)); sleep 0.2; do
 
 
 @pytest.fixture
-async def first(pool: str, docker_engine: Any) -> AsyncIterator[tuple[DockerWorker, Said]]:
+async def first(pool: str, engine: Any) -> AsyncIterator[tuple[DockerWorker, Said]]:
     kind, said = docker_type(pool)
     await kind.open()
     yield kind, said
@@ -24,7 +24,7 @@ async def first(pool: str, docker_engine: Any) -> AsyncIterator[tuple[DockerWork
 
 
 @pytest.fixture
-async def second(pool: str, docker_engine: Any) -> AsyncIterator[tuple[DockerWorker, Said]]:
+async def second(pool: str, engine: Any) -> AsyncIterator[tuple[DockerWorker, Said]]:
     kind, said = docker_type(pool)
     await kind.open()
     yield kind, said
@@ -57,21 +57,17 @@ async def test_a_container_that_another_worker_started_is_watched_on(
     assert containers() == []
 
 
-async def test_the_end_of_a_container_that_nobody_watched_is_kept(
-    first: Any, second: Any, image: str, docker_engine: Any
-):
+async def test_the_end_of_a_container_that_nobody_watched_is_kept(first: Any, second: Any, image: str, engine: Any):
     kind, other = first[0], second[0]
     run = script(image, "exit 7")
     infrastructure = await kind.start(run)
     await kind.release(run)
-    docker_engine.wait(infrastructure.rpartition("/")[2])
+    engine.wait(infrastructure.rpartition("/")[2])
     assert await other.adopt(run, infrastructure)
     assert (await other.watch(run, infrastructure)).argument == "exit_code"
 
 
-async def test_a_container_that_is_gone_or_elsewhere_is_not_adopted(
-    first: Any, second: Any, image: str, docker_engine: Any
-):
+async def test_a_container_that_is_gone_or_elsewhere_is_not_adopted(first: Any, second: Any, image: str, engine: Any):
     kind, other = first[0], second[0]
     run = script(image, "sleep 600")
     infrastructure = await kind.start(run)
@@ -79,15 +75,15 @@ async def test_a_container_that_is_gone_or_elsewhere_is_not_adopted(
     assert not await other.adopt(run, f"another-daemon/{container}")
     assert not await other.adopt(script(image, "true"), infrastructure), "it is another run's"
     await kind.release(run)
-    docker_engine.remove_container(container, force=True)
+    engine.remove_container(container, force=True)
     assert not await other.adopt(run, infrastructure)
 
 
-async def test_a_container_that_is_removed_while_it_is_watched_is_lost(first: Any, image: str, docker_engine: Any):
+async def test_a_container_that_is_removed_while_it_is_watched_is_lost(first: Any, image: str, engine: Any):
     kind, _ = first
     run = script(image, "sleep 600")
     infrastructure = await kind.start(run)
-    docker_engine.remove_container(infrastructure.rpartition("/")[2], force=True)
+    engine.remove_container(infrastructure.rpartition("/")[2], force=True)
     assert (await kind.watch(run, infrastructure)).outcome == "lost"
 
 

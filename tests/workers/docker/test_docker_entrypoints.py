@@ -27,7 +27,7 @@ def flow(client: Client, worker: Any, image: str, sluice_inside: dict[str, Any])
 
 
 @pytest.fixture
-async def attached(pool: str, docker_engine: Any) -> AsyncIterator[Any]:
+async def attached(pool: str, engine: Any) -> AsyncIterator[Any]:
     """Types that are attached to the pool and open."""
     opened: list[DockerWorker] = []
 
@@ -110,14 +110,14 @@ async def test_another_worker_goes_on_and_hears_the_end(attached: Any, image: st
 
 
 async def test_an_end_that_was_told_while_nobody_listened_is_heard(
-    attached: Any, image: str, sluice_inside: dict[str, Any], docker_engine: Any
+    attached: Any, image: str, sluice_inside: dict[str, Any], engine: Any
 ):
     (kind, _), (other, _) = await attached(), await attached()
     variables = {"image": image, **sluice_inside}
     run = hand_off(entrypoint="relayed.py:ticks", parameters={"count": 2}, job_variables=variables)
     infrastructure = await kind.start(run)
     await kind.release(run)
-    docker_engine.wait(infrastructure.rpartition("/")[2])
+    engine.wait(infrastructure.rpartition("/")[2])
     assert await other.adopt(run, infrastructure)
     assert (await other.watch(run, infrastructure)).result == b"\xa4over"
     await other.forget(run)

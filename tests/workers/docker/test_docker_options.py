@@ -1,4 +1,4 @@
-"""What a pool may set for containers: each option on a real daemon, or as asked for where one machine cannot show it."""
+"""What a pool may set for containers: each option on a real daemon, as asked for where one machine cannot show it."""
 
 import json
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ PREFECT = Path(__file__).resolve().parents[2] / "job_template" / "kinds" / "dock
 
 
 @pytest.fixture
-async def made(pool: str, image: str, docker_engine: Any) -> Any:
+async def made(pool: str, image: str, engine: Any) -> Any:
     """The container of a command with these job variables, as the daemon knows it, and what it said."""
     kind, said = docker_type(pool)
     await kind.open()
@@ -29,7 +29,7 @@ async def made(pool: str, image: str, docker_engine: Any) -> Any:
         run = hand_off(command=command, job_variables={"image": image, **variables})
         infrastructure = await kind.start(run)
         outcome = await kind.watch(run, infrastructure)
-        found = docker_engine.inspect_container(infrastructure.rpartition("/")[2])
+        found = engine.inspect_container(infrastructure.rpartition("/")[2])
         await kind.forget(run)
         assert outcome.outcome == "completed", (outcome, said.lines)
         return found, said.texts
@@ -39,18 +39,18 @@ async def made(pool: str, image: str, docker_engine: Any) -> Any:
 
 
 @pytest.fixture
-def networks(docker_engine: Any, pool: str) -> Iterator[list[str]]:
+def networks(engine: Any, pool: str) -> Iterator[list[str]]:
     names = [f"{pool}-a", f"{pool}-b"]
-    made = [docker_engine.create_network(name)["Id"] for name in names]
+    made = [engine.create_network(name)["Id"] for name in names]
     yield names
     for network in made:
-        docker_engine.remove_network(network)
+        engine.remove_network(network)
 
 
 @pytest.fixture
-def volume(docker_engine: Any, pool: str) -> Iterator[str]:
-    yield docker_engine.create_volume(pool)["Name"]
-    docker_engine.remove_volume(pool, force=True)
+def volume(engine: Any, pool: str) -> Iterator[str]:
+    yield engine.create_volume(pool)["Name"]
+    engine.remove_volume(pool, force=True)
 
 
 async def test_folder_user_and_name(made: Any):
@@ -137,9 +137,7 @@ async def test_the_daemon_keeps_little_of_a_containers_output_and_does_not_remov
     assert not found["HostConfig"]["AutoRemove"]
 
 
-async def test_platform_and_devices_are_asked_for(
-    pool: str, image: str, docker_engine: Any, monkeypatch: pytest.MonkeyPatch
-):
+async def test_platform_and_devices_are_asked_for(pool: str, image: str, engine: Any, monkeypatch: pytest.MonkeyPatch):
     kind, _ = docker_type(pool)
     await kind.open()
     asked: list[tuple[Any, Any, Any]] = []
@@ -169,14 +167,14 @@ async def test_platform_and_devices_are_asked_for(
 
 
 async def test_a_privileged_container_is_asked_for_and_not_started_here(
-    pool: str, image: str, containers: Any, docker_engine: Any
+    pool: str, image: str, containers: Any, engine: Any
 ):
     """A daemon that has not all rights itself cannot start one."""
     kind, _ = docker_type(pool)
     await kind.open()
     run = hand_off(command="true", job_variables={"image": image, "privileged": True})
     await kind.prepare(run)
-    assert docker_engine.inspect_container(containers()[0]["Id"])["HostConfig"]["Privileged"]
+    assert engine.inspect_container(containers()[0]["Id"])["HostConfig"]["Privileged"]
     await kind.stop(run, "", 0)
     await kind.close()
 

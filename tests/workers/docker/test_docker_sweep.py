@@ -13,13 +13,13 @@ from workers.docker import DockerWorker
 pytestmark = pytest.mark.docker
 
 
-def state_of(docker_engine: Any, infrastructure: str) -> str:
-    found = docker_engine.containers(all=True, filters={"id": infrastructure.rpartition("/")[2]})
+def state_of(engine: Any, infrastructure: str) -> str:
+    found = engine.containers(all=True, filters={"id": infrastructure.rpartition("/")[2]})
     return found[0]["State"] if found else "gone"
 
 
 async def test_a_worker_ends_what_belongs_to_no_claim(
-    client: Client, stack: Stack, image: str, docker_engine: Any, monkeypatch: pytest.MonkeyPatch
+    client: Client, stack: Stack, image: str, engine: Any, monkeypatch: pytest.MonkeyPatch
 ):
     installation = f"{client.pool}-{await client._store.pools.created(client.pool)}"
     started = {}
@@ -31,13 +31,13 @@ async def test_a_worker_ends_what_belongs_to_no_claim(
         await kind.close()
     await stack.worker(DockerWorker(), pool=client.pool, limit=2)
     await wait_until(
-        lambda: state_of(docker_engine, started[installation]) == "gone", description="the orphan is gone", timeout=40
+        lambda: state_of(engine, started[installation]) == "gone", description="the orphan is gone", timeout=40
     )
-    assert state_of(docker_engine, started[f"{client.pool}-1"]) == "running", "it is another installation's"
+    assert state_of(engine, started[f"{client.pool}-1"]) == "running", "it is another installation's"
 
 
 async def test_a_sweep_leaves_running_runs_alone(
-    client: Client, stack: Stack, image: str, docker_engine: Any, monkeypatch: pytest.MonkeyPatch
+    client: Client, stack: Stack, image: str, engine: Any, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("workers.docker.worker.SWEEP_SECONDS", 0.2)
     await stack.worker(DockerWorker(), pool=client.pool, limit=2)
@@ -46,14 +46,14 @@ async def test_a_sweep_leaves_running_runs_alone(
     kind._installation = f"{client.pool}-{await client._store.pools.created(client.pool)}"
     await kind.open()
     orphan = await kind.start(hand_off(command="sleep 600", job_variables={"image": image}))
-    await wait_until(lambda: state_of(docker_engine, orphan) == "gone", description="it swept", timeout=40)
+    await wait_until(lambda: state_of(engine, orphan) == "gone", description="it swept", timeout=40)
     await kind.close()
     await client.result(run, 60)
     assert [line.text async for line in client.logs(run)] == ["over"]
 
 
 async def test_a_worker_that_is_killed_leaves_its_container_to_another_one(
-    client: Client, stack: Stack, image: str, docker_engine: Any, children: Any, redis_url: str
+    client: Client, stack: Stack, image: str, engine: Any, children: Any, redis_url: str
 ):
     """The container's own log shows one start."""
     await stack.dispatcher()
@@ -73,6 +73,6 @@ async def test_a_worker_that_is_killed_leaves_its_container_to_another_one(
     await client.result(run, 60)
     over = await client.get(run)
     assert (over.attempt, over.crashes) == (1, 0)
-    log = docker_engine.logs(over.infrastructure.rpartition("/")[2]).decode()
+    log = engine.logs(over.infrastructure.rpartition("/")[2]).decode()
     assert log == "started\nover\n"
     assert [line.text async for line in client.logs(run)][-1] == "over"

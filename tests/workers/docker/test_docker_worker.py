@@ -72,12 +72,12 @@ async def test_a_container_has_its_variables_and_nothing_of_the_worker(
     assert int(seen["SLUICE_DEADLINE_MS"]) > int(seen["SLUICE_CLAIM_TOKEN"])
 
 
-async def test_a_timeout_ends_the_container(client: Client, run: Any, docker_engine: Any):
+async def test_a_timeout_ends_the_container(client: Client, run: Any, engine: Any):
     found = await run(["sleep", "600"], timeout=1.5)
     assert "ran longer than its 1.5 s" in str(await failed(client, found))
     over = await client.get(found)
     assert over.reason == "timed_out"
-    assert not docker_engine.inspect_container(over.infrastructure.rpartition("/")[2])["State"]["Running"]
+    assert not engine.inspect_container(over.infrastructure.rpartition("/")[2])["State"]["Running"]
 
 
 async def test_a_cancelled_run_may_clean_up_within_its_grace(client: Client, run: Any, containers: Any):
@@ -121,11 +121,11 @@ async def test_a_container_that_wants_too_much_memory_is_told_as_such(client: Cl
     assert (await client.get(found)).reason == "out_of_memory"
 
 
-async def test_a_signal_is_told_by_its_name(client: Client, run: Any, containers: Any, docker_engine: Any):
+async def test_a_signal_is_told_by_its_name(client: Client, run: Any, containers: Any, engine: Any):
     found = await run(["sleep", "600"])
     await wait_until(
         lambda: [one for one in containers() if one["State"] == "running"], description="it runs", timeout=40
     )
-    docker_engine.kill(containers()[0]["Id"], signal="SIGKILL")
+    engine.kill(containers()[0]["Id"], signal="SIGKILL")
     assert "SIGKILL" in str(await failed(client, found))
     assert (await client.get(found)).reason == "signal"
