@@ -13,7 +13,8 @@ class Link:
 
     def __init__(self, client: socket.socket, path: str) -> None:
         self._ends = client, socket.socket(socket.AF_UNIX)
-        self._ends[1].connect(path)
+        with contextlib.suppress(OSError):  # it is not there: the client sees its connection end
+            self._ends[1].connect(path)
         self._threads = [
             threading.Thread(target=self._pass, args=ends, name="tunnel-link", daemon=True)
             for ends in (self._ends, self._ends[::-1])

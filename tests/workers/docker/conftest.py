@@ -71,10 +71,16 @@ def busybox_tar() -> bytes:
 
 
 @pytest.fixture(scope="session")
-def image(engine: docker.APIClient) -> Iterator[str]:
+def image_tar() -> bytes:
+    """The root file system of the small image."""
+    return busybox_tar()
+
+
+@pytest.fixture(scope="session")
+def image(engine: docker.APIClient, image_tar: bytes) -> Iterator[str]:
     """An image with a shell, gone after the tests."""
     name = f"sluice-test-{uuid.uuid4().hex[:8]}:1"
-    engine.import_image_from_data(busybox_tar(), repository=name.partition(":")[0], tag="1")
+    engine.import_image_from_data(image_tar, repository=name.partition(":")[0], tag="1")
     yield name
     engine.remove_image(name, force=True)
 
