@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _TAIL_LINES = 20
 _LAST_OUTPUT_SECONDS = 10.0
+_FAREWELL_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -94,9 +95,9 @@ class Attendance:
         state, run = found["State"], self.watched.run
         told = self.relay.told if self.relay else None
         name = signal_name(int(state["ExitCode"]))
+        tail = "" if state["ExitCode"] == 0 else await self._tail()
         if name and told is None and self._daemon.absences > self._absences and not state.get("OOMKilled"):
             return lost(f"its container was ended by {name} while the Docker daemon was away")
-        tail = "" if state["ExitCode"] == 0 else await self._tail()
         if self.relay:
             return relay_outcome(state, told, self.watched.retry, run.attempt, tail)
         return outcome_of(state, self.watched.retry, run.attempt, tail)
@@ -114,5 +115,6 @@ class Attendance:
         """Follow it no more. It goes on if it still runs."""
         if self._reader:
             self._reader.stop()
+            await asyncio.wait([self._reader.ended], timeout=_FAREWELL_SECONDS)
         if self.relay:
             await self.relay.close()

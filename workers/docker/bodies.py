@@ -10,7 +10,7 @@ from dispatcher.models import HandOff, RunSpec
 from ..contract import CannotStart, Outcome
 from ..outcomes import error_result
 from .configuration import DockerConfiguration, size_of
-from .labels import NAME, PREFIX, Manner, Place, run_labels
+from .labels import NAME, Manner, Place, run_labels
 
 _MOST_PARAMETERS = 100_000
 """Bytes of JSON: Linux takes 128 KB a variable."""
@@ -69,9 +69,8 @@ def _words(spec: RunSpec) -> dict[str, Any]:
 
 
 def _labels(plan: Plan) -> dict[str, str]:
-    own = {name: value for name, value in plan.configuration.labels.items() if not name.startswith(PREFIX)}
     named = {NAME: plan.configuration.name} if plan.configuration.name else {}
-    return {**own, **named, **plan.manner.labels(), **run_labels(plan.place, plan.run)}
+    return {**plan.configuration.labels, **named, **plan.manner.labels(), **run_labels(plan.place, plan.run)}
 
 
 def _environment(plan: Plan) -> list[str]:

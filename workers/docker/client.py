@@ -20,6 +20,7 @@ from .faults import DaemonAway, Refused
 T = TypeVar("T")
 CALL_SECONDS = 60
 _WRITE_SECONDS = 10.0
+_PING_SECONDS = 5.0
 _PART = 65_536
 _AWAY = (requests.RequestException, urllib3.exceptions.HTTPError, DockerException, OSError)
 
@@ -98,11 +99,17 @@ class Connection(APIClient):
     if TYPE_CHECKING:
         _get: Any
         _post: Any
+        _raise_for_status: Any
         _url: Any
         _get_raw_response_socket: Any
         _disable_socket_timeout: Any
         create_container_from_config: Any
         inspect_image: Any
+
+    def answers(self) -> bool:
+        """Ask whether it answers, soon."""
+        self._raise_for_status(self._get(self._url("/_ping"), timeout=_PING_SECONDS))
+        return True
 
     def log_stream(self, container: str, since: str, *, follow: bool = True) -> Stream:
         """Its log, multiplexed, with times: from an instant on, until it ends."""

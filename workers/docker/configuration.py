@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field, SecretStr, field_validator, model_validator
 
 from ..contract import Configuration
+from .labels import PREFIX
 
 PullPolicy = Literal["always", "if_not_present", "if_possible", "never"]
 _PREFECT_POLICIES = {
@@ -150,6 +151,15 @@ class DockerConfiguration(Configuration):
             parts = volume.split(":")
             if len(parts) not in (2, 3) or not parts[0] or not parts[1].startswith("/"):
                 raise ValueError(f"{volume!r} is no volume: /host/path:/path[:ro] or name:/path[:ro]")
+        return given
+
+    @field_validator("labels")
+    @classmethod
+    def _labels(cls, given: dict[str, str]) -> dict[str, str]:
+        if ours := [name for name in given if name.startswith(PREFIX)]:
+            raise ValueError(
+                f"{ours[0]!r}: labels that begin with {PREFIX!r} say whose a container is, take another name"
+            )
         return given
 
     @field_validator("env")

@@ -12,6 +12,7 @@ from dispatcher.log import get_logger
 
 from .events import Events
 from .faults import DaemonAway, Refused
+from .output import ms_of
 
 if TYPE_CHECKING:
     from .client import Connection
@@ -53,7 +54,7 @@ class Daemon:
         client = await loop.run_in_executor(self._calls, _connected, self._address)
         self._client = client
         self.id = str((await self.call(lambda client: client.info()))["ID"])
-        self._events = Events(client, loop)
+        self._events = Events(client, loop, self._found)
         self._events.start()
         self._pinging = loop.create_task(self._ping())
 
@@ -85,12 +86,12 @@ class Daemon:
         try:
             answer = await call
         except DaemonAway:
-            self._found(up=False)
+            self._found(False)
             raise
         except Refused:
-            self._found(up=True)
+            self._found(True)
             raise
-        self._found(up=True)
+        self._found(True)
         return answer
 
     async def until_it_answers(self, what: "Callable[[Connection], T]") -> T:
@@ -106,6 +107,10 @@ class Daemon:
     async def pause(self, seconds: float) -> None:
         """Wait a little before another try."""
         await self._clock.sleep(seconds)
+
+    async def now_ms(self) -> int:
+        """The time there: instants of containers are by its clock. Waits while the daemon is away."""
+        return ms_of(str((await self.until_it_answers(lambda client: client.info()))["SystemTime"]))
 
     async def inspect(self, container: str) -> dict[str, Any] | None:
         """All that the daemon knows of a container, None when it is gone; waits while the daemon is away."""
@@ -134,9 +139,9 @@ class Daemon:
         while True:
             await self._clock.sleep(_PING_SECONDS)
             with contextlib.suppress(DaemonAway, Refused):
-                await self.call(lambda client: client.ping())
+                await self.call(lambda client: client.answers())
 
-    def _found(self, *, up: bool) -> None:
+    def _found(self, up: bool) -> None:  # noqa: FBT001 - a callback of one word
         if self.is_up and not up:
             self.absences += 1
             _log.warning("docker.away", next="runs wait for it, their slots are held")

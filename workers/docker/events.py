@@ -6,8 +6,8 @@ An event is a hint to look again, never the truth: what was missed while the dae
 import asyncio
 import contextlib
 import threading
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .faults import DaemonAway, Refused
 from .labels import RUN_ID
@@ -17,14 +17,15 @@ if TYPE_CHECKING:
 
 _FILTERS = {"type": "container", "label": RUN_ID, "event": ["die", "destroy"]}
 _RETRY_SECONDS = 0.5
+T = TypeVar("T")
 
 
 class Events(threading.Thread):
-    """Reads the stream, and opens it again when it ends."""
+    """Reads the stream, and opens it again when it ends. `found` hears, on the loop, whether it is open."""
 
-    def __init__(self, client: "Connection", loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, client: "Connection", loop: asyncio.AbstractEventLoop, found: Callable[[bool], None]) -> None:
         super().__init__(name="sluice-docker-events", daemon=True)
-        self._client, self._loop = client, loop
+        self._client, self._loop, self._found = client, loop, found
         self._stopped = threading.Event()
         self._stream: Any = None
         self._rings: dict[str, set[asyncio.Event]] = {}
@@ -54,13 +55,16 @@ class Events(threading.Thread):
         while not self._stopped.is_set():
             with contextlib.suppress(DaemonAway, Refused):
                 translated(self._read)
-            self._ring("")
+            if not self._stopped.is_set():
+                self._tell(self._found, False)
+                self._ring("")
             self._stopped.wait(_RETRY_SECONDS)
 
     def _read(self) -> None:
         self._stream = self._client.event_stream(_FILTERS)
         if self._stopped.is_set():
             self._close()
+        self._tell(self._found, True)
         self._ring("")
         for event in self._stream:
             self._ring(str(event.get("id", "")))
@@ -71,8 +75,11 @@ class Events(threading.Thread):
                 self._stream.close()
 
     def _ring(self, container: str) -> None:
+        self._tell(self._wake, container)
+
+    def _tell(self, what: Callable[[T], None], word: T) -> None:
         with contextlib.suppress(RuntimeError):  # the loop has ended
-            self._loop.call_soon_threadsafe(self._wake, container)
+            self._loop.call_soon_threadsafe(what, word)
 
     def _wake(self, container: str) -> None:
         """Wake who waits for this one; no name is for all."""

@@ -119,5 +119,4 @@ def instant_of(now_ms: int) -> bytes:
 
 def ms_of(at: str) -> int:
     """An instant of the daemon in ms since 1970; 0 for none."""
-    found = float(epoch_of(at.encode()))
-    return round(1000 * found) if found > 0 else 0
+    return max(0, int(1000 * datetime.fromisoformat(at).timestamp()))

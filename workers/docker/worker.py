@@ -87,6 +87,7 @@ class DockerWorker(WorkerType):
         """As every type; besides, what was left behind on this daemon is looked for."""
         super().attach(services, configure, claims)
         self._installation = None
+        self._ended.clear()  # what a session before could not tell: a sweep finds it
         self._is_attached.set()
 
     def is_well(self) -> bool:
@@ -177,7 +178,7 @@ class DockerWorker(WorkerType):
             return None
         found = await self._daemon.inspect(watched.container)
         started = ms_of(found["State"]["StartedAt"]) if found else 0
-        passed = (self._clock.now_ms() - started) / 1000 if started else 0.0
+        passed = (await self._daemon.now_ms() - started) / 1000 if started else 0.0
         return watched.spec.timeout - max(0.0, passed)
 
     async def stop(self, run: HandOff, infrastructure: str, grace: float) -> None:
@@ -214,7 +215,9 @@ class DockerWorker(WorkerType):
         found = await self._daemon.inspect(container) if container else None
         if not found or labels_of(found).get(RUN_ID) != run.id or found["State"]["Status"] == "created":
             return False
-        await self._attend(Watched(run, _spec(run), container, Manner.of(found)), since_ms=self._clock.now_ms())
+        await self._leave(run)
+        now_ms = await self._daemon.now_ms()
+        await self._attend(Watched(run, _spec(run), container, Manner.of(found)), since_ms=now_ms)
         return True
 
     async def release(self, run: HandOff) -> None:

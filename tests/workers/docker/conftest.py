@@ -12,9 +12,10 @@ from typing import Any
 
 import docker
 import pytest
-from docker.errors import APIError, DockerException
+from docker.errors import APIError
 
 from dispatcher import Client
+from tests.support.docker import DockerEngine
 from tests.support.stack import Stack
 from tests.support.waiting import wait_until_sync
 from workers import Worker
@@ -41,13 +42,9 @@ APPLETS = (
 
 
 @pytest.fixture(scope="session")
-def engine() -> Iterator[docker.APIClient]:
-    """The daemon that DOCKER_HOST names, or the local one."""
-    try:
-        client = docker.APIClient(**docker.utils.kwargs_from_env(), version="auto")
-    except DockerException as error:
-        pytest.skip(f"no Docker daemon answers: {error}")
-    with client:
+def engine(docker_engine: DockerEngine) -> Iterator[docker.APIClient]:
+    """The daemon, by its API."""
+    with docker.APIClient(**docker.utils.kwargs_from_env(), version="auto") as client:
         yield client
 
 

@@ -61,8 +61,8 @@ async def test_folder_user_and_name(made: Any):
     assert labels_of(found)["sluice.name"] == "nightly"
 
 
-async def test_labels_of_a_run_cannot_be_taken_for_ours(made: Any):
-    found, _ = await made(labels={"team": "core", "sluice.run-id": "another"})
+async def test_labels_say_whose_a_container_is(made: Any):
+    found, _ = await made(labels={"team": "core"})
     labels = labels_of(found)
     assert labels["team"] == "core"
     assert found["Name"] == f"/sluice-{labels['sluice.pool']}-{labels['sluice.run-id']}-1"
@@ -195,6 +195,7 @@ def test_sizes(given: Any, bytes_: int):
         ({"volumes": ["/in"]}, "no volume"),
         ({"networks": ["a"], "network_mode": "host"}, "exclude each other"),
         ({"env": {"A=B": "1"}}, "no variable"),
+        ({"labels": {"sluice.run-id": "another"}}, "take another name"),
         ({"image_pull_policy": "sometimes"}, "always"),
         ({"container_create_kwargs": {"isolation": "hyperv"}}, "isolation"),
         ({"registry_credentials": "user:password"}, "no JSON"),

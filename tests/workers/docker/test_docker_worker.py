@@ -1,12 +1,19 @@
 """The docker worker on a real daemon: what a container is given, and how its end is told."""
 
 import json
+import subprocess
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import anyio
 import pytest
 
-from dispatcher import Client, RunFailed, RunState
+from dispatcher import Client, RetryPolicy, RunFailed, RunState
+from tests.support.containers import docker_type, hand_off
+from tests.support.stack import Stack
 from tests.support.waiting import wait_until
+from workers.contract import CannotStart
+from workers.docker import DockerWorker
 
 pytestmark = pytest.mark.docker
 
@@ -44,8 +51,7 @@ async def test_a_command_completes_and_what_it_writes_is_its_log(client: Client,
     found = await run("echo out; echo err >&2")
     assert await client.result(found, 60) is None
     assert sorted([(line.level, line.text) async for line in client.logs(found)]) == [("error", "err"), ("info", "out")]
-    over = await client.get(found)
-    assert over.infrastructure.endswith(f"/{containers()[0]['Id']}")
+    assert len((await client.get(found)).infrastructure.rpartition("/")[2]) == 64
     await wait_until(lambda: not containers(), description="the container is removed", timeout=40)
 
 
@@ -70,6 +76,85 @@ async def test_a_container_has_its_variables_and_nothing_of_the_worker(
     assert (seen["COLOUR"], seen["SLUICE_POOL"], seen["SLUICE_ATTEMPT"]) == ("red", client.pool, "1")
     assert json.loads(seen["SLUICE_PARAMETERS"]) == {"day": 1}
     assert int(seen["SLUICE_DEADLINE_MS"]) > int(seen["SLUICE_CLAIM_TOKEN"])
+
+
+@pytest.mark.parametrize(
+    ("command", "variables", "reason"),
+    [
+        (["no-such-program"], {}, "not_found"),
+        (["true"], {"working_dir": "/bin/busybox"}, "not_found"),
+        (["true"], {"networks": ["no-such-network"]}, "container_refused"),
+        (["true"], {"volumes": ["no/good/name:/in"]}, "container_refused"),
+        (["true"], {"user": "nobody-of-this-name"}, "container_refused"),
+    ],
+)
+async def test_what_cannot_start_is_told_with_the_daemons_words(
+    client: Client, run: Any, containers: Any, command: list[str], variables: dict[str, Any], reason: str
+):
+    error = str(await failed(client, await run(command, **variables)))
+    assert f"({reason})" in error
+    assert (
+        next(iter(variables.values()), ["no-such-program"])[0][:8] in error
+        or variables.get("working_dir", "?") in error
+    )
+    assert containers() == []
+
+
+async def test_pull_steps_and_functions_are_refused(client: Client, worker: Any, image: str):
+    pull = [{"git_clone": {"repository": "https://example.org/a.git"}}]
+    kind, _ = docker_type(client.pool)
+    with pytest.raises(CannotStart) as refused:
+        await kind.start(hand_off(command=["true"], job_variables={"image": image}, pull=(pull[0],)))
+    assert b"put the code into the image" in refused.value.outcome.result
+    assert "executes a command or an entrypoint" in str(await failed(client, await client.publish("f")))
+
+
+async def test_a_failed_attempt_is_tried_again_in_a_container_of_its_own(client: Client, worker: Any, image: str):
+    run = await client.publish(
+        command="echo attempt $SLUICE_ATTEMPT; test $SLUICE_ATTEMPT = 2", shell=True, job_variables={"image": image},
+        retry=RetryPolicy(retries=2, delay=0),
+    )  # fmt: skip
+    assert await client.result(run, 60) is None
+    assert [line.text async for line in client.logs(run)] == ["attempt 1", "attempt 2"]
+
+
+async def test_a_run_is_prepared_before_it_is_due_and_starts_at_its_time(
+    client: Client, stack: Stack, worker: Any, image: str, containers: Any
+):
+    await stack.scheduler()
+    at = datetime.now(UTC) + timedelta(seconds=6)
+    run = await client.publish(command=["true"], job_variables={"image": image}, at=at)
+    await wait_until(containers, description="its container is there", timeout=40)
+    if datetime.now(UTC) < at:  # a machine may be too slow to see it
+        assert [one["State"] for one in containers()] == ["created"]
+    await client.result(run, 60)
+    assert (await client.get(run)).started_at >= at - timedelta(milliseconds=50)
+
+
+async def test_a_worker_that_stops_leaves_its_containers_to_another_one(
+    client: Client, stack: Stack, image: str, containers: Any
+):
+    first = await stack.worker(DockerWorker(), pool=client.pool, limit=2, grace=0.1)
+    script = "echo started; while ! test -e /tmp/go; do sleep 0.1; done; echo over"
+    run = await client.publish(command=script, shell=True, job_variables={"image": image})
+
+    async def has_started() -> bool:
+        return [line.text async for line in client.logs(run)] == ["started"]
+
+    await wait_until(has_started, description="it runs", timeout=40)
+    first.stop()
+    await wait_until(lambda: not first.is_live, description="the first worker has left", timeout=40)
+    await stack.worker(DockerWorker(), pool=client.pool, limit=2)
+    (container,) = containers()
+    await anyio.to_thread.run_sync(touch, container["Id"])
+    assert await client.result(run, 60) is None
+    assert [line.text async for line in client.logs(run)][-1] == "over"
+    assert (await client.get(run)).attempt == 1
+
+
+def touch(container: str) -> None:
+    """Let the command of a container go on."""
+    subprocess.run(["docker", "exec", container, "sh", "-c", "echo > /tmp/go"], check=True, capture_output=True)
 
 
 async def test_a_timeout_ends_the_container(client: Client, run: Any, engine: Any):

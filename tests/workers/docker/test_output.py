@@ -88,6 +88,7 @@ def test_times():
     assert epoch_of(AT) == "1795269011.123456789"
     assert epoch_of(b"nonsense") == "0"
     assert ms_of("0001-01-01T00:00:00Z") == 0
+    assert ms_of("2026-11-21T14:50:11.123456789+01:00") == ms_of(AT.decode()) == 1795269011123
     assert instant_of(ms_of(AT.decode())) == b"2026-11-21T13:50:11.123000000Z"
 
 
