@@ -96,11 +96,15 @@ class Attendance:
         told = self.relay.told if self.relay else None
         name = signal_name(int(state["ExitCode"]))
         tail = "" if state["ExitCode"] == 0 else await self._tail()
-        if name and told is None and self._daemon.absences > self._absences and not state.get("OOMKilled"):
+        if name and told is None and not state.get("OOMKilled") and await self._was_daemon_away():
             return lost(f"its container was ended by {name} while the Docker daemon was away")
         if self.relay:
             return relay_outcome(state, told, self.watched.retry, run.attempt, tail)
         return outcome_of(state, self.watched.retry, run.attempt, tail)
+
+    async def _was_daemon_away(self) -> bool:
+        """Whether the daemon went while this was watched, or is going: then it took its containers along."""
+        return not await self._daemon.takes_connections() or self._daemon.absences > self._absences
 
     async def _tail(self) -> str:
         """The last of what it wrote to stderr; nothing where that cannot be had."""

@@ -104,6 +104,16 @@ class Daemon:
                 await self._clock.sleep(delay)
                 delay = min(_LONGEST_DELAY, 2 * delay)
 
+    async def takes_connections(self) -> bool:
+        """Whether a new connection is served; a daemon that is being stopped serves those it has and ends containers."""
+        try:
+            greeted = await asyncio.get_running_loop().run_in_executor(self._calls, _connected, self._address)
+        except (DaemonAway, Refused):
+            self._found(False)
+            return False
+        greeted.close()
+        return True
+
     async def pause(self, seconds: float) -> None:
         """Wait a little before another try."""
         await self._clock.sleep(seconds)

@@ -135,7 +135,7 @@ async def test_a_worker_that_stops_leaves_its_containers_to_another_one(
     client: Client, stack: Stack, image: str, containers: Any
 ):
     first = await stack.worker(DockerWorker(), pool=client.pool, limit=2, grace=0.1)
-    script = "echo started; while ! test -e /tmp/go; do sleep 0.1; done; echo over"
+    script = "echo started; while ! test -e /go; do sleep 0.1; done; echo over"
     run = await client.publish(command=script, shell=True, job_variables={"image": image})
 
     async def has_started() -> bool:
@@ -154,7 +154,7 @@ async def test_a_worker_that_stops_leaves_its_containers_to_another_one(
 
 def touch(container: str) -> None:
     """Let the command of a container go on."""
-    subprocess.run(["docker", "exec", container, "sh", "-c", "echo > /tmp/go"], check=True, capture_output=True)
+    subprocess.run(["docker", "exec", container, "sh", "-c", "echo > /go"], check=True, capture_output=True)
 
 
 async def test_a_timeout_ends_the_container(client: Client, run: Any, engine: Any):
