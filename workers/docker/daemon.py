@@ -105,7 +105,7 @@ class Daemon:
                 delay = min(_LONGEST_DELAY, 2 * delay)
 
     async def takes_connections(self) -> bool:
-        """Whether a new connection is served; a daemon that is being stopped serves those it has and ends containers."""
+        """Whether a new connection is served. A daemon that is being stopped serves only those that it has."""
         try:
             greeted = await asyncio.get_running_loop().run_in_executor(self._calls, _connected, self._address)
         except (DaemonAway, Refused):
