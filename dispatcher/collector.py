@@ -13,7 +13,6 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from .clock import Clock, SystemClock
-from .errors import PoolNotFound
 from .log import get_logger
 from .metrics import (
     CLOCK_SKEW,
@@ -64,7 +63,8 @@ class Observer:
         for snapshot in found.pools:
             if snapshot.name == pool:
                 return snapshot.autoscale
-        raise PoolNotFound(pool)
+        with self._lock:  # beyond the first pools, or not in the catalogue
+            return self._snapshots.read_pool(pool).autoscale
 
     def close(self) -> None:
         """Close the connection."""

@@ -41,14 +41,15 @@ class Probes:
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                if self.path == "/metrics":
+                path = self.path.partition("?")[0]
+                if path == "/metrics":
                     encoder, kind = choose_encoder(self.headers.get("Accept", ""))
                     self._answer(200, encoder(REGISTRY), kind)
-                elif self.path in checks:
-                    good = checks[self.path]()
+                elif path in checks:
+                    good = checks[path]()
                     self._answer(200 if good else 503, b"ok\n" if good else b"not ok\n", "text/plain")
-                elif autoscale and self.path.startswith(_AUTOSCALE):
-                    status, found = _autoscaling(autoscale, unquote(self.path.removeprefix(_AUTOSCALE)))
+                elif autoscale and path.startswith(_AUTOSCALE):
+                    status, found = _autoscaling(autoscale, unquote(path.removeprefix(_AUTOSCALE)))
                     self._answer(status, json.dumps(found).encode() + b"\n", "application/json")
                 else:
                     known = ["/livez", "/readyz", "/metrics", *([f"{_AUTOSCALE}POOL"] if autoscale else [])]

@@ -75,6 +75,13 @@ class ServerSnapshots:
         except (RedisError, OSError) as error:
             return ServerSnapshot(connection.server_error(self._url, error), {}, None, 0.0, (), ())
 
+    def read_pool(self, name: str) -> PoolSnapshot:
+        """One pool. Raises PoolNotFound, ServerError."""
+        try:
+            return self._pool(name)
+        except (RedisError, OSError) as error:
+            raise connection.server_error(self._url, error) from error
+
     def close(self) -> None:
         """Close the connection."""
         self._client.close()

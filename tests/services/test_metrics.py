@@ -7,6 +7,9 @@ import pytest
 import redis
 
 from dispatcher import Client, Publish
+from dispatcher.clock import SystemClock
+from dispatcher.collector import Observer
+from dispatcher.errors import PoolNotFound
 from dispatcher.metrics import FAMILIES, QueueLabels
 from dispatcher.names import lane_name
 from dispatcher.store import Joining, Store
@@ -371,5 +374,11 @@ async def test_64_pools_are_read(redis_url: str, capsys: pytest.CaptureFixture[s
     async with Client(redis_url) as client:
         for number in range(66):
             await client.pools.create(f"p{number:02}")
+        await client.publish("f", pool="p65")
     assert len(Scrape(redis_url).values("pool_paused")) == 64
     assert "pools.unread" in capsys.readouterr().err
+    observer = Observer(redis_url, SystemClock())
+    assert observer.autoscale("p65").queued == 1
+    with pytest.raises(PoolNotFound):
+        observer.autoscale("p66")
+    observer.close()

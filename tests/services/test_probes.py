@@ -76,6 +76,16 @@ def test_a_service_answers_where_the_environment_says(start: Start, name: str) -
     assert "sluice_worker_ready" not in page
 
 
+def test_counters_of_a_pool_are_there_before_there_is_anything_to_count(start: Start, redis_url: str) -> None:
+    """Else the first missed schedule would be no increase."""
+    with BlockingClient(redis_url) as client:
+        client.pools.create("etl")
+    _, address = start("scheduler", "start")
+    zero = 'sluice_schedules_missed_total{pool="etl"} 0.0'
+    wait_until_sync(lambda: zero in ask(address, "/metrics?a=b")[1], description="the scheduler follows the pool")
+    assert 'sluice_loop_errors_total{component="scheduler"} 0.0' in ask(address, "/metrics")[1]
+
+
 def test_every_dispatcher_exports_the_same_numbers(start: Start, redis_url: str) -> None:
     with BlockingClient(redis_url) as client:
         client.pools.create("etl", limit=7)

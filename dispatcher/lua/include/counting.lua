@@ -51,11 +51,11 @@ local function count_start(tally, ms, within)
   if ms <= within then add(tally, 'in_time', 1) end
 end
 
--- A run ended; one that no worker held ran for no time.
+-- A run ended; one that waited ran for no time, whatever became of it before.
 local function count_end(queue, facts, state)
   local tally = tally_of(queue)
   add(tally, state, 1)
-  if not facts or facts.worker == '' then return end
+  if not facts or facts.state == 'queued' or facts.state == 'scheduled' then return end
   local ms = math.max(0, now - (tonumber(facts.admitted) or now))
   add(tally, duration_bar(ms), 1)
   add(tally, 'ran', ms)
