@@ -217,13 +217,13 @@ def _add_queue(page: _Page, pool: PoolSnapshot, label: str, queue: QueueSnapshot
     page.add("runs_reclaimed_total", counts.get("reclaimed", 0), *at)
     page.add("runs_dead_lettered_total", counts.get("dead", 0), *at)
     page.add("run_starts_total", sum(waits.values()), *at)
-    page.add("run_starts_in_time_total", counts.get("in_time", 0), *at)
+    page.add("run_starts_in_time_total", sum(waits.values()) - counts.get("late", 0), *at)
     page.add_bars("run_queue_seconds", waits, counts.get("waited", 0) / 1000, *at)
     page.add_bars("run_duration_seconds", durations, counts.get("ran", 0) / 1000, *at)
 
 
 def _bars(letter: str, bounds: Iterable[float], counts: Mapping[str, int]) -> dict[float, int]:
-    """Counts by upper bound, as the words of counting.lua have them."""
+    """Counts by upper bound, as the words of histograms.lua have them."""
     bars = {bound: counts.get(f"{letter}{round(1000 * bound)}", 0) for bound in bounds}
     return {**bars, float("inf"): counts.get(letter, 0)}
 

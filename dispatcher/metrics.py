@@ -23,7 +23,7 @@ MOST_QUEUES = 500
 OTHER_QUEUE = "other"
 WAIT_BOUNDS = (0.01, 0.05, 0.1, 0.5, 1, 5, 15, 60, 300, 900, 3_600)
 DURATION_BOUNDS = (0.01, 0.1, 0.5, 1, 5, 15, 60, 300, 900, 3_600, 14_400)
-"""Seconds; `lua/include/counting.lua` has the same bounds in ms."""
+"""Seconds; `lua/include/histograms.lua` has the same bounds in ms."""
 INVARIANTS = ("I1", "I2", "I3", "I4", "I5", "I6")
 
 _QUICK = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)

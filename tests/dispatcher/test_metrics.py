@@ -43,7 +43,7 @@ def test_docs_metrics_md_is_made_from_the_definitions() -> None:
 
 
 def test_the_bounds_of_the_histograms_are_those_of_the_script() -> None:
-    text = (Path(scripts.__file__).parent / "lua" / "include" / "counting.lua").read_text()
+    text = (Path(scripts.__file__).parent / "lua" / "include" / "histograms.lua").read_text()
     for letter, bounds in (("w", metrics.WAIT_BOUNDS), ("d", metrics.DURATION_BOUNDS)):
         said = re.findall(rf"ms <= (\d+) (?:then return|and) '{letter}(\d+)'", text)
         assert [(str(round(1000 * bound)),) * 2 for bound in bounds] == said

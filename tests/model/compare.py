@@ -173,5 +173,5 @@ def _counts(model: Model, dump: Dump) -> None:
         admitted = sum(n for word, n in row.items() if re.fullmatch(r"w\d*", word))
         real[queue] |= {"admitted": admitted} if admitted else {}
         ran = sum(n for word, n in row.items() if re.fullmatch(r"d\d*", word))
-        must(ran <= admitted and row.get("in_time", 0) <= admitted, f"histograms of {queue}: {row}")
+        must(ran <= admitted and row.get("late", 0) <= admitted, f"histograms of {queue}: {row}")
     _same("counts", real, {queue: dict(counts) for queue, counts in model.counts.items() if counts})

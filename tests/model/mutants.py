@@ -162,11 +162,13 @@ MUTANTS = [
         "if site then call('SREM', root .. ':site:'",
         "if false then call('SREM', root .. ':site:'",
     ),
-    Mutant("an end is not counted", "add(tally, state, 1)", ""),
-    Mutant("a resent run is counted", ":r:' .. id) == 1 then return 'exists' end",
-           ":r:' .. id) == 1 then add(tally_of(string.match(name, '[^|]*')), 'published', 1) return 'exists' end"),
-    Mutant("counted once a call", "if by > 0 then call('HINCRBY', hash, word, by) end",
-           "if by > 0 then call('HINCRBY', hash, word, 1) end"),
+    Mutant("an end is not counted", "tally[state] = (tally[state] or 0) + 1", ""),
+    Mutant(
+        "a resent run is counted",
+        ":r:' .. id) == 1 then return 'exists' end",
+        ":r:' .. id) == 1 then add(tally_of(tallies, string.match(name, '[^|]*')), 'published', 1) return 'exists' end",
+    ),
+    Mutant("counted once a call", "hash, word, by == 1 and '1' or by)", "hash, word, '1')"),
     Mutant("counts outlive their queue", "':queue:' .. name, root .. ':counts:' .. name)", "':queue:' .. name)"),
     Mutant("verdict forgotten", "if verdict then outcome", "if false then outcome"),
 ]  # fmt: skip

@@ -307,7 +307,7 @@ async def test_two_hundred_queues_are_scraped_in_15_ms_of_server_time(server: Se
 
 
 COUNTED = ("published", "completed", "failed", "crashed", "cancelled", "expired", "retried", "reclaimed", "dead",
-           "in_time", "waited", "ran")  # fmt: skip
+           "late", "waited", "ran")  # fmt: skip
 
 
 async def test_more_queues_than_labels_are_counted_as_other(redis_url: str) -> None:

@@ -61,8 +61,7 @@ local function give(worker, words, record, caller)
 end
 
 local function admit(bucket, n, worker, caller)
-  local ids, numbered, tally = {}, {}, tally_of(bucket.queue)
-  local within = read_queue(bucket.queue).within
+  local ids, numbered, waited = {}, {}, tally_of(arrivals, bucket.queue)
   for _, id in ipairs(take(bucket, n)) do
     local record = read_record(id)
     if expired(record) then
@@ -70,7 +69,7 @@ local function admit(bucket, n, worker, caller)
     else
       local words, entered = claim(record, worker)
       give(worker, words, record, caller)
-      count_start(tally, now - entered, within)
+      waited[entered] = (waited[entered] or 0) + 1
       ids[#ids + 1] = now_text
       ids[#ids + 1] = id
       numbered[#numbered + 1] = worker.number

@@ -28,7 +28,7 @@ end
 
 -- A run that nobody executes any more: charged one crash, and ended when its budget is spent.
 local function charge(record, facts)
-  add(tally_of(parse_bucket(record.bucket).queue), 'reclaimed', 1)
+  add(tally_of(tallies, parse_bucket(record.bucket).queue), 'reclaimed', 1)
   local crashes = tonumber(facts.crashes) or 0
   if facts.state == 'cancelling' then
     end_cancelling(record, facts, 'worker_lost')

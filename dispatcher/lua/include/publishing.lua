@@ -57,7 +57,8 @@ local function publish(id, name, extra, spec)
     ms, seq = string.match(append(bucket, id), '^(%d+)-(%d+)$')
     event('published', 'queued', id)
   end
-  add(tally_of(bucket.queue), 'published', 1)
+  local tally = tally_of(tallies, bucket.queue)
+  tally.published = (tally.published or 0) + 1
   call('SET', root .. ':r:' .. id, struct.pack(HEADER, 1, flags, tonumber(ms), tonumber(seq), #name) .. name .. spec)
   if at > now or deadline > 0 then
     -- here: due

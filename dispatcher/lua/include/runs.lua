@@ -42,10 +42,16 @@ local function terminate(record, facts, state, reason, result)
   if has(record.flags, HAS_EXPIRY) then call('ZREM', root .. ':due', 'x' .. record.id) end
   if has(record.flags, AHEAD) then call('ZREM', root .. ':due', 'p' .. record.id, 'a' .. record.id) end
   local queue = parse_bucket(record.bucket).queue
-  count_end(queue, facts, state)
+  local tally = tally_of(tallies, queue)
+  tally[state] = (tally[state] or 0) + 1
+  -- One that waits held no slot, whatever became of it before.
+  if facts and facts.state ~= 'queued' and facts.state ~= 'scheduled' then
+    local held, since = tally_of(claims, queue), facts.admitted
+    held[since] = (held[since] or 0) + 1
+  end
   if state == 'crashed' or reason == 'retries_spent' then
     call('ZADD', root .. ':dead', now, record.id)
-    add(tally_of(queue), 'dead', 1)
+    add(tally, 'dead', 1)
   end
   if read_pool().full then
     -- here: presence
