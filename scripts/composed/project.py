@@ -61,6 +61,7 @@ class Project:
             "SLUICE_IMAGE": self.image,
             "SLUICE_SECRETS": str(self._folder / "secrets"),
             "PROMETHEUS_PORT": "",
+            "SLUICE_BUILD_NETWORK": "host",  # an engine may have no bridge of its own
             **variables,
         }
         self._run([str(ROOT / "compose" / "make-secrets"), self._env["SLUICE_SECRETS"]])
