@@ -25,6 +25,7 @@ def project(docker_engine: DockerEngine, tmp_path: Path) -> Iterator[Words]:
         **os.environ,
         "COMPOSE_PROJECT_NAME": f"sluice-ha-{secrets.token_hex(4)}",
         "REDIS_IMAGE": docker_engine.stand_in("redis"),
+        "SLUICE_NET": f"10.{secrets.randbelow(200) + 20}.{secrets.randbelow(250)}",
         "SLUICE_SECRETS": str(made.folder),
         "REDISCLI_AUTH": made["operator"],
     }
@@ -71,3 +72,16 @@ def test_the_replica_has_every_write_and_the_sentinels_agree_and_promote_nothing
         interval=0.5,
     )
     assert "NOGOODSLAVE" in sentinel("failover", "sluice")
+
+    project("kill", "redis")
+    wait_until_sync(
+        lambda: "o_down" in sentinel("master", "sluice"), description="they saw it die", timeout=90, interval=1
+    )
+    assert "role:slave" in told("redis-replica", "INFO", "replication")
+    project("up", "--detach", "redis")
+    wait_until_sync(
+        lambda: "master_link_status:up" in told("redis-replica", "INFO", "replication"),
+        description="it follows again",
+        timeout=90,
+        interval=1,
+    )

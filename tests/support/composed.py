@@ -44,9 +44,11 @@ def read(name: str, variables: Mapping[str, str] | None = None) -> dict[str, Any
 
 
 def read_both() -> dict[str, Any]:
-    """compose.yaml with compose.ha.yaml over it, which adds and changes nothing."""
+    """compose.yaml with compose.ha.yaml over it."""
     both = read("compose.yaml")
-    for part, values in read("compose.ha.yaml").items():
-        assert not values.keys() & both.get(part, {}).keys(), f"{part} of both files"
-        both[part] = {**both.get(part, {}), **values}
+    over = read("compose.ha.yaml")
+    for part in ("services", "networks", "volumes", "secrets"):
+        values = over[part]
+        merged = {name: {**both.get(part, {}).get(name, {}), **value} for name, value in values.items()}
+        both[part] = {**both.get(part, {}), **merged}
     return both
