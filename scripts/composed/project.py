@@ -15,6 +15,7 @@ from typing import Self
 ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "compose" / "compose.yaml"
 NOTES = "/runs/notes"
+SOCKET = Path("/var/run/docker.sock")
 SECONDS = 600.0
 
 
@@ -62,6 +63,7 @@ class Project:
             "SLUICE_SECRETS": str(self._folder / "secrets"),
             "PROMETHEUS_PORT": "",
             "SLUICE_BUILD_NETWORK": "host",  # an engine may have no bridge of its own
+            **({"DOCKER_GID": str(SOCKET.stat().st_gid)} if SOCKET.is_socket() else {}),
             **variables,
         }
         self._run([str(ROOT / "compose" / "make-secrets"), self._env["SLUICE_SECRETS"]])
@@ -102,9 +104,12 @@ class Project:
         words = ["ps", "--quiet", "--no-trunc", "--filter", f"label=com.docker.compose.project={self.name}"]
         return self.docker(*words, "--filter", f"label=com.docker.compose.service={service}").split()
 
+    def redis_image(self) -> str:
+        """The image of the server, which has a shell."""
+        return self.docker("inspect", "--format", "{{.Config.Image}}", self.containers("redis")[0])
+
     def start_reader(self) -> None:
         """Start what reads the notes: it is no part of the stack."""
-        image = self.docker("inspect", "--format", "{{.Image}}", self.containers("redis")[0])
         words = [
             "run",
             "--detach",
@@ -116,7 +121,7 @@ class Project:
             "--entrypoint",
             "sleep",
         ]
-        self.docker(*words, "--volume", f"{self.name}_runs:/runs:ro", image, "3600")
+        self.docker(*words, "--volume", f"{self.name}_runs:/runs:ro", self.redis_image(), "3600")
 
     def notes(self) -> list[str]:
         """The lines that runs have written so far."""

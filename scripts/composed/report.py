@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from scenario import POOL_LIMIT, SLOTS, TENANT_LIMIT, Seen
 
+WELL = ("completed", "")
 JOBS = ("dispatcher", "scheduler", "worker")
 
 
@@ -25,6 +26,7 @@ def lines(seen: Seen, runs: int) -> list[Line]:
         *_limits(seen),
         *(Line(f"waiting before: {what}", str(runs), "> 0", runs > 0) for what, runs in seen.waiting.items()),
         Line("refused to a user of the server", seen.refused or "nothing", "nothing", not seen.refused),
+        Line("a run as a container of its own", seen.container or "not tried", "completed", seen.container in WELL),
         Line("scraped by Prometheus", scraped, "one of each", all(seen.scraped.get(job, 0) for job in JOBS)),
         Line("from the kill to its runs' start elsewhere", f"{seen.recovery_seconds:.1f} s"),
         Line("image", f"{seen.image_bytes / 1e6:.0f} MB, built in {seen.image_seconds:.1f} s"),

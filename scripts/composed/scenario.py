@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from notes import Note, Notes
-from project import ROOT, DemoError, Project, wait_until
+from project import ROOT, SOCKET, DemoError, Project, wait_until
 
 FIRST, BY_CLI, SLOW = 20, 20, 12
 """Runs of the publisher that comes up with the stack, of the command line, and those that are under way at the kill."""
@@ -36,6 +36,7 @@ class Seen:
     waiting: dict[str, int] = field(default_factory=dict)
     scraped: dict[str, int] = field(default_factory=dict)
     refused: str = ""
+    container: str = ""
     notes: Notes = field(default_factory=lambda: Notes([]))
 
 
@@ -66,6 +67,7 @@ class Scenario:
             self.seen.waiting[what] = self.seen.published - len(self._read().started)
             act()
         cli.join()
+        self._run_a_container()
         self._finish()
         return self.seen
 
@@ -100,6 +102,20 @@ class Scenario:
         told = self._project.compose("run", "--rm", "--no-deps", "-T", "--entrypoint", "sh", "cli", "-c", loop)
         with self._count:
             self.seen.published += sum(len(line) == 32 for line in told.splitlines())
+
+    def _run_a_container(self) -> None:
+        """One run on the docker worker, where this machine has the socket that it wants."""
+        if not SOCKET.is_socket():
+            return
+        self._say("a run as a container of its own")
+        self._project.compose("--profile", "docker", "up", "--detach", "--no-deps", "worker-docker")
+        words = ["run", "--rm", "--no-deps", "-T", "cli", "run", "publish", "--pool", "docker", "--watch"]
+        words += ["--job-variable", f"image={self._project.redis_image()}", "--job-variable", "network_mode=none"]
+        try:
+            self._project.compose(*words, "--shell", "echo $SLUICE_RUN_ID")
+            self.seen.container = "completed"
+        except DemoError as error:
+            self.seen.container = str(error).splitlines()[-1]
 
     def _kill_dispatcher(self) -> None:
         self._project.docker("kill", self._project.containers("dispatcher")[0])
