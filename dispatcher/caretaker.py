@@ -45,6 +45,8 @@ class Caretaker:
             if tick.violations:
                 INVARIANT_VIOLATIONS.labels(pool=pool, invariant="I3").inc(tick.violations)
                 _log.error("invariant.violated", pool=pool, invariant="I3", times=tick.violations)
+            if tick.unconfirmed:
+                _log.warning("run.unconfirmed", pool=pool, runs=tick.unconfirmed)
             if not tick.more:
                 await self._clock.sleep(self._tick)
 

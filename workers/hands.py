@@ -83,6 +83,17 @@ class Hands:
                 else:
                     held.task.cancel()
 
+    def lose(self, ids: Iterable[str], seen: int) -> list[str]:
+        """Stop those of these runs that are held by a hand-off up to `seen`: Redis has given them to others. Which."""
+        lost = []
+        for run_id in ids:
+            held = self.holding.runs.get(run_id)
+            if held and held.run.number <= seen and held.task and not (held.ended or held.stopped or held.is_stuck):
+                held.stopped = True
+                held.task.cancel()
+                lost.append(run_id)
+        return lost
+
     def put_down(self, *, begun: bool = True, distrusted: bool = False) -> int:
         """Stop what runs, or only what has not begun, to be handed back; how many.
 

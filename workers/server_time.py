@@ -1,18 +1,20 @@
-"""The server's clock as a worker knows it: as its last turn said, and what has gone by since. Never ahead of it."""
+"""The server's clock as a worker knows it: as its last turn said, and what has gone by since, from both sides."""
+
+import math
 
 from dispatcher.clock import Clock
 
 
 class ServerTime:
-    """Behind the server's clock by the time that a reply travels, so nothing that waits for it is early."""
+    """The server's time lies between what it said when the reply came, and when the call was made."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._said: tuple[int, float] | None = None
+        self._said: tuple[int, float, float] | None = None
 
-    def heard(self, now_ms: int) -> None:
-        """A reply said what time it is."""
-        self._said = (now_ms, self._clock.monotonic())
+    def heard(self, now_ms: int, asked: float) -> None:
+        """The reply to a call that was made at `asked` (by our monotonic clock) said what time it is."""
+        self._said = (now_ms, asked, self._clock.monotonic())
 
     def ahead_seconds(self) -> float:
         """By how much the wall clock of this machine is ahead of the server's; nan before anything was heard."""
@@ -22,8 +24,15 @@ class ServerTime:
         return (self._clock.now_ms() - now_ms) / 1000 - (self._clock.monotonic() - heard)
 
     def seconds_until(self, at_ms: int) -> float:
-        """Seconds from now to a moment of the server; 0 or less when it has come, or nothing was heard yet."""
+        """Seconds from now to a moment of the server, never too few; 0 or less when it came, or nothing was heard."""
         if self._said is None:
             return 0.0
-        now_ms, heard = self._said
+        now_ms, _, heard = self._said
         return (at_ms - now_ms) / 1000 - (self._clock.monotonic() - heard)
+
+    def seconds_since(self, at_ms: int) -> float:
+        """Seconds since a moment of the server, never too few; infinite when nothing was heard yet."""
+        if self._said is None:
+            return math.inf
+        now_ms, asked, _ = self._said
+        return (now_ms - at_ms) / 1000 + (self._clock.monotonic() - asked)

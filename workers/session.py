@@ -36,6 +36,8 @@ RELIST_SECONDS = 0.001
 """After a push the worker is not listed as idle; a turn soon after lists it, ends of that millisecond travel along."""
 GATHER_SECONDS = 0.001
 ENDS_AT_ONCE = 64
+BEGIN_SECONDS = 0.35
+"""A pushed run begins within this time of the push, or after a turn: not confirmed for 0.75 s it is taken back."""
 FORCED_GRACE_SECONDS = 0.5
 """For runs that a second signal stops."""
 _LEFT_BEHIND_SECONDS = 1.0
@@ -109,12 +111,12 @@ class Session:
         )  # fmt: skip
         beats.start()
         _log.info("worker.joined", worker=self.name, pool=self._pool, lane=self._joining.lane)
-        duties = (self._read_inbox(), self._watch_lease(), self._logs.run(), self._assistance.run())
+        duties = (self._read_inbox(beats), self._watch_lease(), self._logs.run(), self._assistance.run())
         helpers = [self._loop.create_task(duty) for duty in duties]
         for helper in helpers:
             helper.add_done_callback(self._helper_ended)
         try:
-            await self._converse()
+            await self._converse(beats)
         finally:
             self._over = True
             self._hands.put_down()
@@ -170,7 +172,7 @@ class Session:
 
     # The conversation ------------------------------------------------------------------------------------------------
 
-    async def _converse(self) -> None:
+    async def _converse(self, beats: HeartbeatThread) -> None:
         delay = 0.05
         once_offered = False
         while not self._gone:
@@ -193,7 +195,8 @@ class Session:
             delay = 0.05
             once_offered = once_offered or offer
             self.lease.renewed(asked)
-            self._execution.time.heard(turn.now_ms)
+            self._execution.time.heard(turn.now_ms, asked)
+            beats.confirmed()
             self._taken(ends, turn)
             self._receive_turn(turn)
             if self._draining and once_offered >= self._once and self._hands.is_free():
@@ -247,7 +250,7 @@ class Session:
 
     # What comes in ---------------------------------------------------------------------------------------------------
 
-    async def _read_inbox(self) -> None:
+    async def _read_inbox(self, beats: HeartbeatThread) -> None:
         last = "0-0"
         while not self._over:  # a cancellation that is lost inside a read must not keep the worker from leaving
             try:
@@ -255,7 +258,10 @@ class Session:
             except ServerError:
                 await self._clock.sleep(0.2)
                 continue
-            if letters.runs:
+            if letters.runs and self._execution.time.seconds_since(letters.sent_ms) > BEGIN_SECONDS:
+                self._want_turn()  # they may be another's by now: what is still ours comes with the turn
+            elif letters.runs:
+                beats.pushed()
                 for run in letters.runs:
                     self._receive(run)
                 self._loop.call_later(RELIST_SECONDS, self._want_turn)
@@ -309,7 +315,13 @@ class Session:
 
     def _heard(self, beat: Beat) -> None:
         """From the heartbeat thread."""
-        self._loop.call_soon_threadsafe(lambda: self._obey(beat.orders, beat.go))
+
+        def obey() -> None:
+            self._obey(beat.orders, beat.go)
+            if lost := self._hands.lose(beat.foreign, beat.seen):
+                _log.warning("run.fenced", worker=self.name, run_ids=lost)
+
+        self._loop.call_soon_threadsafe(obey)
 
     def _lost(self) -> None:
         """From the heartbeat thread: this worker is not known any more."""

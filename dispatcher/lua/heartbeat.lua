@@ -8,12 +8,14 @@
 -- REST     ids it holds, of hand-offs up to `seen`, from one atomic snapshot
 -- RETURNS  {'ok', now, orders {drain or '', id, token, ...}, foreign ids} or {'gone'}
 --
+-- When it has seen all that it was given, pushes are confirmed: its loop may be busy with one of them.
 -- The list is audit, not the mechanism: a run missing from it twice in a row is taken back and charged;
 -- foreign ids are those the worker names but does not hold here.
 -- include: state clock events bucket config workers losing orders settle
 local worker = read_worker(name)
 if not is_live(worker) then return {'gone'} end
 renew(worker)
+if seen >= worker.number then confirm(worker) end
 call('SET', root .. ':heartbeat:' .. name, show, 'PX', worker.lease)
 
 local named, held, missing, foreign = {}, {}, {}, {}

@@ -11,6 +11,7 @@
 local worker = read_worker(name)
 if not is_live(worker) then return {'gone'} end
 renew(worker)
+confirm(worker)
 local reply = {'ok'}
 for i = 1, #rest, 3 do
   local id, token = rest[i], rest[i + 1]

@@ -1,11 +1,12 @@
--- tick: what needs an eye: workers that fell silent, sweeps left open, runs left unadmitted.
+-- tick: what needs an eye: silent workers, pushes that nobody confirmed, sweeps left open, runs left unadmitted.
 --
 -- KEYS     root      the pool
 -- ARGV     now_ms    int   0: the server's clock
--- RETURNS  {now, more, workers lost, runs taken back, violations, runs left to be adopted}
+-- RETURNS  {now, more, workers lost, runs taken back, violations, runs left to be adopted, pushed runs taken back}
 --
 -- Only under continuous observation: after a gap between ticks of more than a quarter of the longest lease, or a jump
--- of time, no lease ends for one lease more (`floor`), and a lease further ahead than one lease is cut.
+-- of time, no lease ends for one lease more (`floor`), and a lease further ahead than one lease is cut. The same goes
+-- for runs that were pushed and not confirmed, and for those that wait to be adopted.
 -- include: state clock events bucket config ending losing orphans sweep settle
 local watch = call('HMGET', root .. ':watch', 'tick', 'floor', 'lease')
 local last, floor, lease = tonumber(watch[1] or ''), tonumber(watch[2] or '') or 0, tonumber(watch[3] or '') or 15000
@@ -16,7 +17,7 @@ for _, name in ipairs(call('ZRANGEBYSCORE', root .. ':workers', now + lease + 1,
   call('ZADD', root .. ':workers', now + read_worker(name).lease, name)
 end
 
-local lost, taken, orphaned, more = 0, 0, 0, false
+local lost, taken, orphaned, unconfirmed, more = 0, 0, 0, 0, false
 if floor <= now then
   for _, name in ipairs(call('ZRANGEBYSCORE', root .. ':workers', '-inf', now, 'LIMIT', 0, 16)) do
     retire(read_worker(name))
@@ -41,6 +42,18 @@ if name then
   if call('EXISTS', worker.held) == 0 then forget(worker) end
   more = call('EXISTS', root .. ':lost') == 1
 end
+if floor <= now then
+  for _, silent in ipairs(call('ZRANGEBYSCORE', root .. ':pushed', '-inf', now, 'LIMIT', 0, 16)) do
+    local worker = read_worker(silent)
+    local ids = call('ZRANGEBYSCORE', worker.held, worker.pushed, '+inf', 'LIMIT', 0, 64)
+    for _, id in ipairs(ids) do
+      take_back(read_record(id), read_facts(id), silent)
+      unconfirmed = unconfirmed + 1
+    end
+    if #ids < 64 then confirm(worker) end
+  end
+  flush_released()
+end
 if floor <= now and read_pool().orphans then
   for _, id in ipairs(call('ZRANGEBYSCORE', root .. ':orphans', '-inf', now, 'LIMIT', 0, 16)) do
     local site = call('HGET', root .. ':run:' .. id, 'site')
@@ -59,4 +72,4 @@ end
 more = sweep(256) or more
 more = settle(nil) or more
 write_events()
-return {now, more and 1 or 0, lost, taken, 0, orphaned}
+return {now, more and 1 or 0, lost, taken, 0, orphaned, unconfirmed}

@@ -19,6 +19,7 @@ local END, UNSEEN = 5, 128
 local worker = read_worker(name)
 if not is_live(worker) then return {'gone'} end
 renew(worker)
+confirm(worker)
 
 local refusals = {}
 for i = 1, #rest, END do

@@ -42,20 +42,22 @@ class Turn(NamedTuple):
 
 
 class Beat(NamedTuple):
-    """A heartbeat's answer; `foreign` ids are named by the worker but not its own."""
+    """A heartbeat's answer; `foreign` ids are named by the worker, given up to `seen`, but not its own."""
 
     go: str
     orders: list[Claim]
     foreign: list[str]
+    seen: int
 
 
 class Letters(NamedTuple):
-    """What came into an inbox. `resumed` claims have their slots again."""
+    """What came into an inbox. `resumed` claims have their slots again. Its runs were sent at `sent_ms`, or later."""
 
     runs: list[HandOff]
     go: str
     orders: list[Claim]
     resumed: list[Claim]
+    sent_ms: int = 0
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,10 @@ class WorkerStore:
         letters = Letters([], "", [], [])
         for entry, fields in _only(await self._link.read({inbox: last})):
             last = entry.decode()
+            had_runs = bool(letters.runs)
             letters = _read_letter(letters, fields)
+            if letters.runs and not had_runs:
+                letters = letters._replace(sent_ms=int(last.partition("-")[0]))
         return last, letters
 
     async def spec(self, pool: str, run_id: str) -> bytes:
@@ -241,7 +246,7 @@ class Heartbeats:
         if reply[0] == b"gone":
             raise WorkerGone(self._worker)
         _, _, orders, foreign = reply
-        return Beat(orders[0].decode(), _orders(orders), [run_id.decode() for run_id in foreign])
+        return Beat(orders[0].decode(), _orders(orders), [run_id.decode() for run_id in foreign], seen)
 
     def close(self) -> None:
         """Close the connection."""

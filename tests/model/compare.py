@@ -119,6 +119,8 @@ def _workers(model: Model, dump: Dump, now: int) -> None:
     leases = {member: int(score) for member, score in dump.one("workers", [])}
     _same("leases", leases, {worker.name: worker.lease_end for worker in model.workers.values() if worker.live})
     _same("lost", set(dump.one("lost", [])), {w.name for w in model.workers.values() if w.state == "lost"})
+    pushed = {member: int(score) for member, score in dump.one("pushed", [])}
+    _same("pushed", pushed, {worker.name: worker.confirm_by for worker in model.workers.values() if worker.pushed})
     early = {member: int(score) for member, score in dump.one("ahead", [])}
     _same("ahead", early, {worker.name: worker.ahead for worker in model.workers.values() if worker.ahead})
     _same("ahead of the pool", int(dump.one("", {}).get("ahead", 0)), model.ahead())

@@ -43,7 +43,19 @@ class Dump:
 
 STREAMS = {"backlog", "finished", "bell"}
 ZSETS = {"front", "awake", "classes", "waiters", "waiting", "parked", "ready", "workers", "slots", "queues"}
-ZSETS |= {"priorities", "due", "dead", "idle:", "present", "ahead", "suspended", "resuming", "children", "orphans"}
+ZSETS |= {
+    "priorities",
+    "due",
+    "dead",
+    "idle:",
+    "present",
+    "ahead",
+    "suspended",
+    "resuming",
+    "children",
+    "orphans",
+    "pushed",
+}
 SETS = {"site", "idle", "lanes", "lane", "lost", "listeners"}
 HASHES = {"", "run", "worker", "queue", "limits", "depth", "later", "sweeps", "watch", "orders", "counts"}
 STRINGS = {"rank", "idem", "r", "cache", "caching"}

@@ -74,9 +74,9 @@ ORPHANS = Shape(
     QUEUES[:2], KEYS[:2], labels=[[], ["gpu"]], most_keys=1, capacity=3, limits=("", "2"), shares=(0.0, 0.0, 0.5),
     auto=0.1, sites=("here", "here", "there", ""),
     weights=(
-        ("publish", 12), ("turn", 30), ("join", 10), ("start", 16), ("leave", 3), ("tick", 4), ("cancel", 5),
-        ("silence", 4), ("time", 5), ("drain", 1), ("suspend", 5), ("resume", 2), ("heartbeat", 4), ("delete_queue", 1),
-        ("stale", 5),
+        ("publish", 12), ("turn", 30), ("join", 8), ("start", 16), ("leave", 6), ("tick", 10), ("cancel", 5),
+        ("silence", 6), ("time", 10), ("drain", 1), ("suspend", 5), ("resume", 2), ("heartbeat", 4),
+        ("delete_queue", 1), ("stale", 5),
     ),
 )  # fmt: skip
 

@@ -170,5 +170,22 @@ MUTANTS = [
     ),
     Mutant("counted once a call", "hash, word, by == 1 and '1' or by)", "hash, word, '1')"),
     Mutant("counts outlive their queue", "':queue:' .. name, root .. ':counts:' .. name)", "':queue:' .. name)"),
+    Mutant(
+        "a turn confirms nothing",
+        "renew(worker)\nconfirm(worker)\n\nlocal refusals",
+        "renew(worker)\n\nlocal refusals",
+    ),
+    Mutant("any heartbeat confirms", "if seen >= worker.number then confirm", "if true then confirm"),
+    Mutant(
+        "what was there before the push is taken back",
+        "worker.held, worker.pushed, '+inf'",
+        "worker.held, '-inf', '+inf'",
+    ),
+    Mutant(
+        "pushes are taken back after a gap",
+        "if floor <= now then\n  for _, silent",
+        "if true then\n  for _, silent",
+    ),
+    Mutant("pushes outlive their worker", "call('ZREM', root .. ':pushed', worker.name)\n  call('SREM'", "call('SREM'"),
     Mutant("verdict forgotten", "if verdict then outcome", "if false then outcome"),
 ]  # fmt: skip

@@ -196,7 +196,7 @@ class Model(Transitions):
         worker = self.workers.get(name)
         if not worker or not worker.live:
             return self.nothing(["gone"], reply, told)
-        worker.lease_end = now + worker.lease
+        worker.lease_end, worker.pushed = now + worker.lease, 0
         refusals: list[str] = []
         for end in ends:
             why = self.finish(worker, end, now)
@@ -245,7 +245,7 @@ class Model(Transitions):
         worker = self.workers.get(name)
         if not worker or not worker.live:
             return self.nothing(["gone"], reply, told)
-        worker.lease_end = now + worker.lease
+        worker.lease_end, worker.pushed = now + worker.lease, 0
         statuses = []
         for run_id, token in claims:
             run = self.runs.get(run_id)
@@ -310,6 +310,8 @@ class Model(Transitions):
         if not worker or not worker.live:
             return self.nothing(["gone"], reply, told)
         worker.lease_end = now + worker.lease
+        if seen >= worker.number:
+            worker.pushed = 0
         known = [run for run in self.held_by(name) if run.number <= seen]
         foreign = [run_id for run_id in held if run_id not in {run.id for run in self.held_by(name)}]
         missing = [run for run in known if run.id not in held]
@@ -374,10 +376,12 @@ class Model(Transitions):
                     self.take_back(run, now)
                     taken += 1
             self.forget(self.workers[gone])
+        unconfirmed = 0
         if self.floor <= now:
+            unconfirmed = self.take_back_unconfirmed(now)
             taken += self.give_up_orphans(now)
-        found = [now, len(silent[:16]), taken, orphaned]
-        must([reply[0], *reply[2:4], reply[5]] == found, f"tick answered {reply}, not {found}")
+        found = [now, len(silent[:16]), taken, orphaned, unconfirmed]
+        must([reply[0], *reply[2:4], *reply[5:]] == found, f"tick answered {reply}, not {found}")
         must(reply[1] or len(lost) <= 1, "tick leaves lost workers and does not say so")
         self.settle(now, told, more=reply[1])
 

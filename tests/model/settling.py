@@ -172,6 +172,18 @@ class Transitions(State):
             return "cancelled"
         return "already"
 
+    def take_back_unconfirmed(self, now: int) -> int:
+        """Runs that were pushed to workers of which nothing was heard since; how many."""
+        silent = [worker for worker in self.workers.values() if worker.pushed and worker.confirm_by <= now]
+        taken = 0
+        for worker in sorted(silent, key=lambda worker: (worker.confirm_by, worker.name))[:16]:
+            for run in self.held_by(worker.name):
+                if run.number >= worker.pushed:
+                    self.take_back(run, now)
+                    taken += 1
+            worker.pushed = 0
+        return taken
+
     # -- orphans ---------------------------------------------------------------------------------------------------
 
     def lives_on(self, worker: Worker, run: Run) -> bool:
@@ -254,6 +266,8 @@ class Transitions(State):
             self.give(worker, self.runs[word], now)
             if worker is not caller:
                 pushed.append(worker)
+                if not worker.pushed:
+                    worker.pushed, worker.confirm_by = worker.number, now + 750
             elif not self.has_capacity(worker):
                 worker.listed = False
         must(told == closing, f"events end with {told}, not {closing}")

@@ -94,6 +94,8 @@ class Worker:
     state: str = "online"
     listed: bool = False
     number: int = 0
+    pushed: int = 0  # the first run that was pushed to it since it was heard of
+    confirm_by: int = 0
     missing: set[str] = field(default_factory=set)
     orders: dict[str, int] = field(default_factory=dict)
 

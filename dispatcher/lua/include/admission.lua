@@ -1,5 +1,7 @@
 -- admission: steps of settle, and what they give to the workers.
 -- include: taking runs workers holding lanes parking counting
+local CONFIRM_MS = 750
+
 local function floor_deadline()
   return tonumber(call('HGET', root .. ':watch', 'floor') or '') or 0
 end
@@ -55,6 +57,11 @@ local function give(worker, words, record, caller)
     list = {}
     pushes[worker.name] = list
     pushed[#pushed + 1] = worker
+    if not worker.pushed then
+      worker.pushed = worker.number
+      call('HSET', root .. ':worker:' .. worker.name, 'pushed', worker.number)
+      call('ZADD', root .. ':pushed', now + CONFIRM_MS, worker.name)
+    end
   end
   list[#list + 1] = words
   list[#list + 1] = spec
@@ -135,7 +142,8 @@ local function serve(class, lane, shared, budget, caller)
   return admitted
 end
 
--- A pushed worker leaves the idle index until its next turn, so a frozen one holds one push.
+-- A pushed worker leaves the idle index until its next turn, so a frozen one holds one push, and that one not for long:
+-- see tick.
 local function push()
   for _, worker in ipairs(pushed) do
     local inbox = root .. ':inbox:' .. worker.name

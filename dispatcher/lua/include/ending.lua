@@ -15,6 +15,7 @@ local function forget(worker)
   if call('ZREM', root .. ':ahead', worker.name) == 1 then write_ahead() end
   local site = call('HGET', root .. ':worker:' .. worker.name, 'site')
   if site then call('SREM', root .. ':site:' .. site, worker.name) end
+  call('ZREM', root .. ':pushed', worker.name)
   call('SREM', root .. ':lost', worker.name)
   call('ZREM', root .. ':workers', worker.name)
   if worker.lane then
