@@ -42,6 +42,10 @@ class Claims(Protocol):
         """Whether each claim (run id, token) is held by a worker or waits to be adopted. Raises ServerError."""
         ...
 
+    async def logged_until(self, run_id: str) -> int:
+        """When the last line of a run's log was written, in ms; 0 for an empty log. Raises ServerError."""
+        ...
+
 
 class Attachment:
     """What a type has of its worker. It is attached at the start of each session, before its first run."""

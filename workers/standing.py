@@ -18,3 +18,7 @@ class Standing:
     async def are_current(self, claims: Sequence[Claim]) -> list[bool]:
         """Whether each claim is held by a worker or waits to be adopted. Raises ServerError."""
         return await self._store.runs.are_current(self._pool, claims) if claims else []
+
+    async def logged_until(self, run_id: str) -> int:
+        """When the last line of a run's log was written, in ms; 0 for an empty log. Raises ServerError."""
+        return await self._store.logs.written_until(self._pool, run_id)

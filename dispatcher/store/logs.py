@@ -47,6 +47,16 @@ class LogStore:
         reply = await self._link.run(self._script, self._link.calls, pool, *flat)
         return [status.decode() for status in reply]
 
+    async def written_until(self, pool: str, run_id: str) -> int:
+        """The ms of the last line that a run's log keeps, 0 when there is none. Raises ServerError."""
+        log = keys.log(root_of(pool), run_id)
+        try:
+            entries = await self._link.client.xrevrange(log, count=2)  # the last one may only count what was cut
+        except (RedisError, OSError) as error:
+            raise self._link.error(error) from error
+        packed = next((fields[b"l"] for _, fields in entries if fields.get(b"l")), None)
+        return int(msgpack.unpackb(packed, unicode_errors="replace")[-1][0]) if packed else 0
+
     def reader(self, pool: str, run_id: str) -> LogReader:
         """A reader at the beginning of a run's log."""
         return LogReader(self._link, pool, run_id)

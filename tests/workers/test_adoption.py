@@ -80,6 +80,7 @@ async def started(boxes: Stack, harbour: Harbour, kind: Boxes, **options: object
         return (await boxes.client.get(run)).state is RunState.RUNNING
 
     await wait_until(runs, description="it runs")
+    await wait_until(harbour.called(f"{kind.name} watch box-1-0"), description="its worker knows")
     return worker, run
 
 

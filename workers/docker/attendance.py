@@ -42,7 +42,10 @@ class Watched:
 
 
 class Attendance:
-    """`begin`, then `end` as often as wanted, then `close`. `since_ms` is when it was adopted, None for never."""
+    """`begin`, then `end` as often as wanted, then `close`.
+
+    `since_ms`: what it wrote before is in its log, by the worker from which it was adopted; None where it was not.
+    """
 
     def __init__(self, daemon: "Daemon", watched: Watched, services: RunServices, since_ms: int | None = None) -> None:
         self.watched, self._daemon, self._services = watched, daemon, services
@@ -57,7 +60,7 @@ class Attendance:
             quiet = b"" if since_ms is None else instant_of(since_ms)
             self._reader = LogReader(daemon.client, watched.container, self._hearing(say, quiet))
         if since_ms is not None and say:
-            say("warning", "another worker goes on with this container; what it wrote in between is missing here")
+            say("warning", "another worker goes on with this container")
 
     def _hearing(self, say: Callable[[str, str], None] | None, quiet: bytes) -> Hearing:
         if self.relay is None:

@@ -216,9 +216,20 @@ class DockerWorker(WorkerType):
         if not found or labels_of(found).get(RUN_ID) != run.id or found["State"]["Status"] == "created":
             return False
         await self._leave(run)
-        now_ms = await self._daemon.now_ms()
-        await self._attend(Watched(run, _spec(run), container, Manner.of(found)), since_ms=now_ms)
+        watched = Watched(run, _spec(run), container, Manner.of(found))
+        await self._attend(watched, since_ms=await self._logged_until(run))
         return True
+
+    async def _logged_until(self, run: HandOff) -> int:
+        """What it wrote until then, by the daemon's clock, is in the run's log. The log's times are of workers' clocks."""
+        while True:
+            try:
+                until = await self._claims.logged_until(run.id) if self._claims else 0
+            except ServerError:
+                await self._clock.sleep(_AGAIN_SECONDS)
+            else:
+                ahead = await self._daemon.now_ms() - self._clock.now_ms()
+                return until + ahead + 1 if until else 0
 
     async def release(self, run: HandOff) -> None:
         """Watch it no more, and leave it running: another worker goes on with it."""

@@ -50,8 +50,7 @@ async def test_a_container_that_another_worker_started_is_watched_on(
     assert heard.lines[0][0] == "warning"
     assert "another worker" in heard.texts[0]
     numbers = [int(text.split()[1]) for text in heard.texts[1:] if text.startswith("line")]
-    assert numbers == list(range(numbers[0], 30)), "the lines after its adoption, each once"
-    assert numbers[0] > 0
+    assert numbers == list(range(30)), "what its log has not, each line once"
     assert len(containers()) == 1
     await other.forget(run)
     assert containers() == []
