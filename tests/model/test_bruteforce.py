@@ -20,6 +20,7 @@ def drain_leftovers(pair: Pair, worker: str) -> int:
     return calls
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("shape", "seeds", "steps"),
     [

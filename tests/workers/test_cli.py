@@ -106,7 +106,7 @@ def test_a_missing_pool_is_created_for_a_type_and_named_without(start: Start, cl
     ("words", "code", "said"),
     [
         (["--type", "function"], ExitCode.CONFLICT, "'docker'"),
-        (["--pool", "other", "--type", "teleport"], ExitCode.USAGE, "known: function"),
+        (["--pool", "other", "--type", "teleport"], ExitCode.USAGE, "known: docker, function"),
         (["--pool", "other", "--type", "function"], ExitCode.USAGE, "needs --app"),
         (["--pool", "other", "--type", "function", "--app", "tasks"], ExitCode.USAGE, "names no application"),
         (["--pool", "other", "--type", "function", "--app", "nowhere:x"], ExitCode.USAGE, "No module named"),
