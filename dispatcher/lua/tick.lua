@@ -42,32 +42,13 @@ if name then
   if call('EXISTS', worker.held) == 0 then forget(worker) end
   more = call('EXISTS', root .. ':lost') == 1
 end
-if floor <= now then
-  for _, silent in ipairs(call('ZRANGEBYSCORE', root .. ':pushed', '-inf', now, 'LIMIT', 0, 16)) do
-    local worker = read_worker(silent)
-    local ids = call('ZRANGEBYSCORE', worker.held, worker.pushed, '+inf', 'LIMIT', 0, 64)
-    for _, id in ipairs(ids) do
-      take_back(read_record(id), read_facts(id), silent)
-      unconfirmed = unconfirmed + 1
-    end
-    if #ids < 64 then confirm(worker) end
-  end
-  flush_released()
+if floor <= now and call('EXISTS', root .. ':pushed') == 1 then
+  -- here: unconfirmed
+  unconfirmed = take_back_unconfirmed()
 end
 if floor <= now and read_pool().orphans then
-  for _, id in ipairs(call('ZRANGEBYSCORE', root .. ':orphans', '-inf', now, 'LIMIT', 0, 16)) do
-    local site = call('HGET', root .. ':run:' .. id, 'site')
-    if call('EXISTS', root .. ':site:' .. site) == 1 then
-      call('ZADD', root .. ':orphans', now + lease, id) -- somebody is there: it waits for room
-    else
-      local record, facts = read_record(id), read_facts(id)
-      end_orphanhood(id, site)
-      release_scopes(id, parse_bucket(record.bucket))
-      charge(record, facts)
-      taken = taken + 1
-    end
-  end
-  flush_released()
+  -- here: abandoning
+  taken = taken + abandon_some()
 end
 more = sweep(256) or more
 more = settle(nil) or more

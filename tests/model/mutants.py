@@ -183,8 +183,8 @@ MUTANTS = [
     ),
     Mutant(
         "pushes are taken back after a gap",
-        "if floor <= now then\n  for _, silent",
-        "if true then\n  for _, silent",
+        "if floor <= now and call('EXISTS', root .. ':pushed') == 1 then",
+        "if call('EXISTS', root .. ':pushed') == 1 then",
     ),
     Mutant("pushes outlive their worker", "call('ZREM', root .. ':pushed', worker.name)\n  call('SREM'", "call('SREM'"),
     Mutant("verdict forgotten", "if verdict then outcome", "if false then outcome"),

@@ -57,11 +57,6 @@ local function give(worker, words, record, caller)
     list = {}
     pushes[worker.name] = list
     pushed[#pushed + 1] = worker
-    if not worker.pushed then
-      worker.pushed = worker.number
-      call('HSET', root .. ':worker:' .. worker.name, 'pushed', worker.number)
-      call('ZADD', root .. ':pushed', now + CONFIRM_MS, worker.name)
-    end
   end
   list[#list + 1] = words
   list[#list + 1] = spec
@@ -89,7 +84,13 @@ local function admit(bucket, n, worker, caller)
   local held = count(worker.held)
   call('ZADD', worker.held, unpack(numbered))
   counts[worker.held] = held + #ids / 2
-  call('HSET', root .. ':worker:' .. worker.name, 'number', worker.number)
+  if caller and worker.name == caller.name or worker.pushed then
+    call('HSET', root .. ':worker:' .. worker.name, 'number', worker.number)
+  else
+    worker.pushed = worker.number - #ids / 2 + 1
+    call('HSET', root .. ':worker:' .. worker.name, 'number', worker.number, 'pushed', worker.pushed)
+    call('ZADD', root .. ':pushed', now + CONFIRM_MS, worker.name)
+  end
   return #ids / 2
 end
 
