@@ -19,8 +19,8 @@ class ServerTime:
     def ahead_seconds(self) -> float:
         """By how much the wall clock of this machine is ahead of the server's; nan before anything was heard."""
         if self._said is None:
-            return float("nan")
-        now_ms, heard = self._said
+            return math.nan
+        now_ms, _, heard = self._said
         return (self._clock.now_ms() - now_ms) / 1000 - (self._clock.monotonic() - heard)
 
     def seconds_until(self, at_ms: int) -> float:

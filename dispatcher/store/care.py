@@ -9,8 +9,8 @@ from .link import Link, root_of
 class Tick(NamedTuple):
     """What a tick found: workers whose lease ended, runs taken back from them, and runs left for another to adopt.
 
-    `violations`: runs that were not in one place (I3). `unconfirmed` runs were pushed to workers that did not answer, and
-    taken back.
+    `violations`: runs that were not in one place (I3). `unconfirmed` runs were pushed to workers that did not answer,
+    and taken back.
     """
 
     more: bool

@@ -221,7 +221,7 @@ class DockerWorker(WorkerType):
         return True
 
     async def _logged_until(self, run: HandOff) -> int:
-        """What it wrote until then, by the daemon's clock, is in the run's log. The log's times are of workers' clocks."""
+        """What it wrote until then, by the daemon's clock, is in the run's log, whose times are of workers' clocks."""
         while True:
             try:
                 until = await self._claims.logged_until(run.id) if self._claims else 0
