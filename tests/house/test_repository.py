@@ -90,5 +90,5 @@ def test_links_between_pages_lead_somewhere():
 
 def test_every_script_in_the_readme_is_there():
     text = (ROOT / "README.md").read_text() + (ROOT / "CONTRIBUTING.md").read_text()
-    named = set(re.findall(r"\bscripts/([a-z_]+)\b", text))
+    named = set(re.findall(r"\bscripts/([a-z_-]+)\b", text))
     assert [name for name in named if not (ROOT / "scripts" / name).exists()] == []
