@@ -8,7 +8,7 @@ from anyio.abc import TaskGroup
 from .clock import Clock
 from .errors import PoolNotFound, ServerError
 from .log import get_logger
-from .metrics import LOOP_ERRORS, begin_at_zero
+from .metrics import LOOP_ERRORS, REDIS_RECONNECTS, begin_at_zero
 from .store import Store
 
 LOOK_SECONDS = 1.0
@@ -23,7 +23,8 @@ class Catalogue:
     def __init__(self, store: Store, clock: Clock, component: str, work: Work, only: str | None = None) -> None:
         self._store, self._clock, self._component, self._work, self._only = store, clock, component, work, only
         self._scopes: dict[str, anyio.CancelScope] = {}
-        begin_at_zero((LOOP_ERRORS,), component=component)
+        self._is_away = False
+        begin_at_zero((LOOP_ERRORS, REDIS_RECONNECTS), component=component)
 
     async def follow(self) -> None:
         """Run until cancelled."""
@@ -37,7 +38,11 @@ class Catalogue:
             names = set(await self._store.pools.names())
         except ServerError as error:
             _log.warning("server.away", component=self._component, error=str(error))
+            self._is_away = True
             return
+        if self._is_away:
+            REDIS_RECONNECTS.labels(component=self._component).inc()
+            self._is_away = False
         if self._only is not None:
             names &= {self._only}
         for gone in self._scopes.keys() - names:

@@ -86,6 +86,7 @@ class SnapshotCollector(Collector):
     def __init__(self, snapshot: Callable[[], ServerSnapshot]) -> None:
         self._snapshot = snapshot
         self._labels = QueueLabels()
+        self._lock = Lock()  # two may scrape at once
 
     def describe(self) -> Iterable[Metric]:
         """All families, without reading anything."""
@@ -93,6 +94,10 @@ class SnapshotCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """The families that there is something to say of."""
+        with self._lock:
+            return iter(self._page().families.values())
+
+    def _page(self) -> "_Page":
         found, page = self._snapshot(), _Page()
         page.add("redis_up", found.error is None)
         if found.error is None:
@@ -103,7 +108,7 @@ class SnapshotCollector(Collector):
                 _add_pool(page, pool)
                 for name, queue in self._labelled(pool):
                     _add_queue(page, pool, name, queue)
-        yield from page.families.values()
+        return page
 
     def _labelled(self, pool: PoolSnapshot) -> Iterator[tuple[str, QueueSnapshot]]:
         """Queues with their labels; those that have none of their own as one, `other`."""

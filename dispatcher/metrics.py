@@ -139,7 +139,10 @@ INTAKE_REJECTED = Counter(
 )
 LOOP_ERRORS = Counter("sluice_loop_errors", "Rounds of a service loop that failed.", ("component",), registry=REGISTRY)
 REDIS_RECONNECTS = Counter(
-    "sluice_redis_reconnects", "Connections to Redis made anew.", ("component",), registry=REGISTRY
+    "sluice_redis_reconnects",
+    "How often Redis was away and then back.",
+    ("component",),
+    registry=REGISTRY,
 )
 WORKER_TURNS = Counter("sluice_worker_turns", "Turns taken by workers.", ("pool",), registry=REGISTRY)
 FENCING_REJECTIONS = Counter(

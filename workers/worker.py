@@ -11,7 +11,16 @@ import anyio
 from dispatcher.clock import Clock, SystemClock
 from dispatcher.errors import InvalidInput, ServerError, WorkerGone, WorkerStuck
 from dispatcher.log import get_logger
-from dispatcher.metrics import CLOCK_SKEW, INFRASTRUCTURE_UP, WORKER_READY, show_build
+from dispatcher.metrics import (
+    CLOCK_SKEW,
+    FENCING_REJECTIONS,
+    INFRASTRUCTURE_UP,
+    REDIS_RECONNECTS,
+    WORKER_READY,
+    WORKER_TURNS,
+    begin_at_zero,
+    show_build,
+)
 from dispatcher.names import check_name, lane_name
 from dispatcher.store import Joining, Store
 
@@ -175,6 +184,9 @@ class Worker:
     def export(self) -> None:
         """Let this process's metrics tell of it; for a process with one worker."""
         show_build("worker", package_version())
+        begin_at_zero((REDIS_RECONNECTS,), component="worker")
+        begin_at_zero((WORKER_TURNS,), pool=self.options.pool)
+        begin_at_zero((FENCING_REJECTIONS,), pool=self.options.pool, op="finish")
         WORKER_READY.set_function(lambda: float(self.is_ready))
         INFRASTRUCTURE_UP.labels(type=self._kind.type).set_function(lambda: float(self._kind.is_well()))
         CLOCK_SKEW.set_function(lambda: self._session.clock_skew() if self._session else float("nan"))

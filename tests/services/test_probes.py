@@ -135,6 +135,8 @@ def test_a_dispatcher_without_its_server_lives_and_is_not_ready(
     wait_until_sync(lambda: ask(address, "/readyz")[0] == 200, description="it is ready again", timeout=30)
     pool = 'sluice_pool_info{pool="etl",type="function"} 1.0'
     wait_until_sync(lambda: pool in ask(address, "/metrics")[1], description="its pools are exported again")
+    again = 'sluice_redis_reconnects_total{component="dispatcher"} 1.0'
+    wait_until_sync(lambda: again in ask(address, "/metrics")[1], description="that it was away is counted")
     assert child.stop() == 0
 
 
