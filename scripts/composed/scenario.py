@@ -13,7 +13,7 @@ from project import ROOT, SOCKET, DemoError, Project, wait_until
 
 FIRST, BY_CLI, SLOW = 20, 20, 12
 """Runs of the publisher that comes up with the stack, of the command line, and those that are under way at the kill."""
-RUN_SECONDS, SLOW_SECONDS = "0.3", "12"
+RUN_SECONDS, SLOW_SECONDS = "0.3", "18"
 SETTLED_NS = 700_000_000
 """After its last line a run's process ends and its worker says so: much less than this."""
 POOL_LIMIT, TENANT_LIMIT, SLOTS = 12, 5, 5
@@ -135,7 +135,7 @@ class Scenario:
             found[:] = [note for run, note in notes.open().items() if run not in before]
             return len(notes.open()) == len(found) == SLOW and time.time_ns() - notes.last_ns("end") > SETTLED_NS
 
-        wait_until(only_slow_ones, "nothing but the slow runs is under way", seconds=10, pause=0.1)
+        wait_until(only_slow_ones, "nothing but the slow runs is under way", seconds=15, pause=0.1)
         hosts = [note.host for note in found]
         self.seen.killed = max(set(hosts), key=hosts.count)
         self._project.docker("kill", self.seen.killed)

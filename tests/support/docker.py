@@ -1,5 +1,6 @@
 """The Docker engine that some tests want, and local images for it."""
 
+import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 ENGINE = ROOT / "scripts" / "docker-engine"
-CLIENT = "/usr/bin/docker"
+CLIENT = next((path for path in ("/usr/bin/docker", shutil.which("docker")) if path and Path(path).exists()), "")
 
 
 class DockerEngine:
@@ -35,7 +36,7 @@ class DockerEngine:
 
 def answering_engine() -> DockerEngine:
     """The engine that is here; the test is skipped where none answers."""
-    if not Path(CLIENT).exists():
+    if not CLIENT:
         pytest.skip("no Docker engine: `scripts/docker-engine start` installs one on Debian")
     words = [CLIENT, "version", "--format", "{{.Server.Version}}"]
     asked = subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)
