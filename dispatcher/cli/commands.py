@@ -3,7 +3,6 @@
 Nothing here imports a command, or the library that parses them: `sluice --help` reads this table alone.
 """
 
-from importlib.metadata import entry_points
 from typing import NamedTuple
 
 GROUP = "sluice.commands"
@@ -50,6 +49,8 @@ redis://127.0.0.1:6379/0."""
 
 def all_commands() -> list[Command]:
     """Every command, ours before those of other packages."""
+    from importlib.metadata import entry_points  # a third of the time that `sluice health` may take
+
     known = {command.name for command in OURS}
     added = [
         Command(entry.name, entry.value, _HELP.get(entry.name, f"Added by {entry.dist.name if entry.dist else '?'}."))

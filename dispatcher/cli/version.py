@@ -1,10 +1,10 @@
 """`sluice version`."""
 
-from importlib.metadata import PackageNotFoundError, version
-
 
 def installed_version() -> str:
     """The version of the installed distribution."""
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version("sluice-dispatcher")
     except PackageNotFoundError:
