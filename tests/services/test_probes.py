@@ -35,10 +35,13 @@ def start(children: Children, redis_url: str, tmp_path: Path) -> Start:
             "-P", "-c", PROGRAM, *words, cwd=tmp_path,
             env={"SLUICE_REDIS_URL": url, "SLUICE_HEALTH": address, "SLUICE_LEASE_SECONDS": "2"},
         )  # fmt: skip
-        wait_until_sync(
-            lambda: ask(address, "/readyz")[0] == 200 or child.exit_code is not None,
-            description=f"{words} is ready", timeout=30,
-        )  # fmt: skip
+        try:
+            wait_until_sync(
+                lambda: ask(address, "/readyz")[0] == 200 or child.exit_code is not None,
+                description=f"{words} is ready", timeout=60,
+            )  # fmt: skip
+        except AssertionError as error:
+            raise AssertionError(f"{ask(address, '/readyz')}, {ask(address, '/livez')}: {child.text()}") from error
         assert child.exit_code is None, child.text()
         return child, address
 
