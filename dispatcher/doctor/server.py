@@ -99,12 +99,25 @@ def check_permissions(refused: Sequence[str]) -> Finding:
     return error("permissions", text, f"ACL SETUSER <user> ~sluice:* {rules}")
 
 
+def check_default_user(look: ServerLook) -> Finding:
+    """What scripts wrote passes the rules of the user `default` when the append-only file is read again.
+
+    Servers do that before redis#14545 and valkey#3984 were fixed; what they forbid is dropped, and nobody is told.
+    """
+    if not (look.default_may_not and look.info.get("aof_enabled")):
+        return fine("default-user", "a restart loses nothing to its rules")
+    text = f"the server's user `default` may not {some(look.default_may_not)} keys of Sluice: a restart may drop runs"
+    remedy = "ACL SETUSER default off allkeys allchannels allcommands: nobody can log in, and nothing is dropped"
+    return warning("default-user", text, remedy)
+
+
 SERVER_CHECKS = (
     check_version,
     check_role,
     check_persistence,
     check_eviction,
     check_memory,
+    check_default_user,
     check_config,
     check_encodings,
     check_clock,

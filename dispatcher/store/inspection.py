@@ -29,6 +29,14 @@ return refused
 """
 _COMMANDS = re.compile(r"\bp?call\(\s*'([A-Z]+)'")
 _SPELT = {"XINFO": "XINFO STREAM @", "TIME": "TIME"}
+_WRITES = (
+    "SET sluice:x 1",
+    "HSET sluice:x f v",
+    "ZADD sluice:x 1 m",
+    "XADD sluice:x * f v",
+    "SADD sluice:x m",
+    "DEL sluice:x",
+)
 _READ_DIRECTLY = ("XREAD STREAMS @ 0", "SCAN 0", "HGETALL @", "GETRANGE @ 0 0", "TTL @")
 
 
@@ -36,6 +44,7 @@ class ServerLook(NamedTuple):
     """A server: `info` of INFO, `config` of CONFIG GET, or why there is none, and by how much its clock is ahead.
 
     The clock is known to within `slack_ms`, half the time that asking took. `unfit` says why it is too old.
+    `default_may_not` has commands that the server's user `default` is forbidden on our keys, as far as we may know.
     """
 
     info: dict[str, Any]
@@ -44,6 +53,7 @@ class ServerLook(NamedTuple):
     ahead_ms: int
     slack_ms: int
     unfit: str | None
+    default_may_not: list[str]
 
 
 class PoolLook(NamedTuple):
@@ -83,7 +93,9 @@ class Inspection:
             raise self._link.error(error) from error
         config, no_config = await self._config()
         ahead = seconds * 1000 + micros // 1000 - before - took // 2
-        return ServerLook(info, config, no_config, ahead, took // 2 + 1, unfit_version(info))
+        return ServerLook(
+            info, config, no_config, ahead, took // 2 + 1, unfit_version(info), await self._forbidden_to_default()
+        )  # fmt: skip
 
     async def _config(self) -> tuple[dict[str, str], str]:
         try:
@@ -91,6 +103,17 @@ class Inspection:
         except RedisError as error:  # forbidden, or renamed: everything else can still be looked at
             return {}, str(error)
         return {_text(name): _text(value) for name, value in found.items()}, ""
+
+    async def _forbidden_to_default(self) -> list[str]:
+        found = []
+        for words in _WRITES:
+            try:
+                answer = await self._link.client.execute_command("ACL", "DRYRUN", "default", *words.split())
+            except RedisError:  # forbidden to us: nobody knows
+                return []
+            if _text(answer) != "OK":
+                found.append(words.split()[0])
+        return found
 
     async def refused_commands(self, pool: str) -> list[str]:
         """Commands that our scripts and stores call and this user may not. Runs a script that does nothing."""

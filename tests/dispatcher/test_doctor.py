@@ -137,6 +137,18 @@ async def test_permissions_that_lack_are_named(
     assert "word@" not in one.finding
 
 
+async def test_a_default_user_whose_rules_lose_runs_at_a_restart_is_found(new_server: Callable[..., Server]) -> None:
+    server = new_server(aof=True)
+    server.call("ACL", "SETUSER", "us", "on", ">word", "allkeys", "allchannels", "allcommands")
+    url = server.url.replace("//", "//us:word@")
+    assert (await found(url, "default-user")).severity is Severity.OK
+    server.call("ACL", "SETUSER", "default", "-hset")
+    one = await found(url, "default-user")
+    assert (one.severity, "HSET" in one.finding) == (Severity.WARNING, True)
+    server.call("ACL", "SETUSER", "default", "+hset")
+    assert (await found(url, "default-user")).severity is Severity.OK
+
+
 async def test_a_clock_that_differs_is_found(redis_url: str) -> None:
     class Late(SystemClock):
         def now_ms(self) -> int:
