@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from .daemon import Daemon
 
 _TAIL_LINES = 20
-_LAST_OUTPUT_SECONDS = 10.0
 _FAREWELL_SECONDS = 2.0
 
 
@@ -85,14 +84,17 @@ class Attendance:
             await self.relay.begin()
 
     async def end(self) -> dict[str, Any] | None:
-        """Wait for its end, and until all that it wrote is read; what the daemon knows of it, None when it is gone."""
-        found = await self._daemon.until_it_ended(self.watched.container)
+        """Wait until it does not run; what the daemon knows of it then, None when it is gone."""
+        return await self._daemon.until_it_ended(self.watched.container)
+
+    async def drain(self) -> None:
+        """It does not run any more: wait until all that it wrote is read. The end of its code may be in there."""
         if self._reader:
-            await asyncio.wait([self._reader.ended], timeout=_LAST_OUTPUT_SECONDS)
-        return found
+            await asyncio.shield(self._reader.ended)
 
     async def outcome(self, found: dict[str, Any] | None) -> Outcome:
-        """How its claim ends by itself."""
+        """How its claim ends by itself, once it does not run any more."""
+        await self.drain()
         if found is None:
             return lost("its container is gone: somebody removed it")
         state, run = found["State"], self.watched.run

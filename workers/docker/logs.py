@@ -81,6 +81,7 @@ class LogReader(threading.Thread):
         """Read the stream as long as it lasts; whether that was all there will ever be."""
         from .client import translated  # noqa: PLC0415 - see daemon.py
 
+        was_over = False
         try:
             state = translated(lambda: self._client.inspect_container(self._container))["State"]
             was_over = not state["Running"]
@@ -89,7 +90,7 @@ class LogReader(threading.Thread):
         except DaemonAway:
             return False
         except Refused as error:
-            return error.is_missing
+            return error.is_missing or was_over
         if self._stopped.is_set():
             stream.close()
         elif self._opened and not was_over and self._hearing.again:

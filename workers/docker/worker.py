@@ -207,7 +207,7 @@ class DockerWorker(WorkerType):
         if attendance.relay:
             await attendance.relay.cancel()
         await self._containers.end(attendance.watched.container, grace if own is None else own)
-        await attendance.end()
+        await attendance.drain()
 
     async def adopt(self, run: HandOff, infrastructure: str) -> bool:
         """Whether its container is here; from now on it is watched as if it had been started here."""

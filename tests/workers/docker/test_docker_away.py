@@ -104,11 +104,11 @@ async def test_a_worker_is_red_while_the_daemon_is_away_and_its_runs_wait(
 ):
     kind = DockerWorker(tunnel.address)
     worker: Worker = await stack.worker(kind, pool=client.pool, limit=2, lease=30, cancel_grace=0.2)
-    assert kind.is_well()
+    assert worker.is_ready
     tunnel.refuse()
     run = await client.publish(command=["sleep", "600"], job_variables={"image": image})
     await wait_until(lambda: tunnel.refused > 3, description="it tries to start", timeout=40)
-    assert not kind.is_well()
+    assert not worker.is_ready
     assert (await client.get(run)).state is RunState.PENDING
     tunnel.restore()
 

@@ -45,6 +45,7 @@ async def test_a_gigabyte_of_output_fills_no_memory_and_the_last_lines_are_read(
     assert sum(line.cut for line in lines) > 0, "what is missing is counted"
 
 
+@pytest.mark.timeout(300)
 async def test_fifty_containers_at_once_are_watched_by_few_threads(client: Client, stack: Stack, image: str):
     kind = DockerWorker()
     await stack.worker(kind, pool=client.pool, limit=50, lease=60)

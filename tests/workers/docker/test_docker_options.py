@@ -1,6 +1,8 @@
 """What a pool may set for containers: each option on a real daemon, as asked for where one machine cannot show it."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -177,6 +179,11 @@ async def test_a_privileged_container_is_asked_for_and_not_started_here(
     assert engine.inspect_container(containers()[0]["Id"])["HostConfig"]["Privileged"]
     await kind.stop(run, "", 0)
     await kind.close()
+
+
+def test_the_sdk_is_imported_by_nobody_who_does_not_open_a_daemon():
+    code = "import sys, workers.docker; sys.exit('docker' in sys.modules)"
+    assert subprocess.run([sys.executable, "-P", "-c", code], check=False).returncode == 0
 
 
 @pytest.mark.parametrize(

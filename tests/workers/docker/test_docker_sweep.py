@@ -6,7 +6,7 @@ import pytest
 
 from dispatcher import Client
 from tests.support.containers import docker_type, hand_off
-from tests.support.stack import Stack
+from tests.support.stack import PROGRAMS, Stack
 from tests.support.waiting import wait_until
 from workers.docker import DockerWorker
 
@@ -57,8 +57,6 @@ async def test_a_worker_that_is_killed_leaves_its_container_to_another_one(
 ):
     """The container's own log shows one start."""
     await stack.dispatcher()
-    from tests.support.stack import PROGRAMS
-
     first = children.python(PROGRAMS / "docker_worker.py", redis_url, client.pool)
     script = "echo started; i=0; while [ $i -lt 60 ]; do sleep 0.1; i=$((i+1)); echo $i; done; echo over; exit 0"
     run = await client.publish(command=script, shell=True, job_variables={"image": image, "auto_remove": False})
@@ -79,3 +77,29 @@ async def test_a_worker_that_is_killed_leaves_its_container_to_another_one(
     kept = [line.text async for line in client.logs(run) if line.level != "warning"]
     assert kept == sorted(set(kept), key=wrote.index), "no line twice, and in their order"
     assert len(wrote) - len(kept) <= 4, "what the first worker had read and not written yet"
+
+
+async def test_an_entrypoint_outlives_its_worker_and_its_result_is_kept(
+    client: Client, stack: Stack, image: str, children: Any, redis_url: str, sluice_inside: dict[str, Any]
+):
+    await stack.dispatcher()
+    first = children.python(PROGRAMS / "docker_worker.py", redis_url, client.pool)
+    run = await client.publish(
+        None, {"count": 80}, entrypoint="relayed.py:ticks", job_variables={"image": image, **sluice_inside}
+    )
+
+    async def has_begun() -> bool:
+        assert first.exit_code is None, first.text()
+        return "tick 3" in [line.text async for line in client.logs(run)]
+
+    await wait_until(has_begun, description="it ticks", timeout=60)
+    first.kill()
+    await stack.worker(DockerWorker(), pool=client.pool, limit=2)
+    assert await client.result(run, 60) == "over"
+    over = await client.get(run)
+    assert (over.attempt, over.crashes) == (1, 0)
+    texts = [line.text async for line in client.logs(run)]
+    assert texts[-1] == "tick 79"
+    assert sum("another worker goes on" in text for text in texts) == 1
+    ticks = [text for text in texts if text.startswith("tick")]
+    assert len(ticks) == len(set(ticks)), "each line once"
