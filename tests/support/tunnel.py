@@ -52,6 +52,7 @@ class Tunnel:
         self._path = path
         self._listening = socket.create_server(("127.0.0.1", 0))
         self._links: list[Link] = []
+        self._lock = threading.Lock()
         self._is_refusing = False
         self.refused = 0
 
@@ -62,7 +63,8 @@ class Tunnel:
 
     def refuse(self) -> None:
         """End all connections, and new ones at once."""
-        self._is_refusing = True
+        with self._lock:
+            self._is_refusing = True
         self.cut()
 
     def restore(self) -> None:
@@ -71,8 +73,9 @@ class Tunnel:
 
     def cut(self) -> None:
         """End all connections; new ones are served."""
-        for link in list(self._links):
-            link.cut()
+        with self._lock:
+            for link in self._links:
+                link.cut()
 
     def __enter__(self) -> Self:
         self._accepting = threading.Thread(target=self._accept, name="tunnel", daemon=True)
@@ -93,8 +96,9 @@ class Tunnel:
                 client, _ = self._listening.accept()
             except OSError:
                 return
-            if self._is_refusing:
-                self.refused += 1
-                client.close()
-            else:
-                self._links.append(Link(client, self._path))
+            with self._lock:  # a link that is being made when all are cut is cut too
+                if self._is_refusing:
+                    self.refused += 1
+                    client.close()
+                else:
+                    self._links.append(Link(client, self._path))

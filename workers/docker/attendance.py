@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dispatcher import codec, tracing
 from dispatcher.models import HandOff, RunSpec
@@ -40,13 +40,22 @@ class Watched:
         return codec.retry_row(self.spec.retry)
 
 
+class Adopted(NamedTuple):
+    """By the daemon's clock: up to when what it wrote is in the run's log, and when it was taken over."""
+
+    logged_ms: int
+    at_ms: int
+
+
 class Attendance:
     """`begin`, then `end` as often as wanted, then `close`.
 
-    `since_ms`: what it wrote before is in its log, by the worker from which it was adopted; None where it was not.
+    `adopted` says from when on it is heard; None where it was started here.
     """
 
-    def __init__(self, daemon: "Daemon", watched: Watched, services: RunServices, since_ms: int | None = None) -> None:
+    def __init__(
+        self, daemon: "Daemon", watched: Watched, services: RunServices, adopted: Adopted | None = None
+    ) -> None:
         self.watched, self._daemon, self._services = watched, daemon, services
         self._absences = daemon.absences
         self.is_stopped = False
@@ -56,15 +65,15 @@ class Attendance:
         self._reader: LogReader | None = None
         say = partial(services.tell, "log") if watched.manner.stream_output else None
         if say or self.relay:
-            quiet = b"" if since_ms is None else instant_of(since_ms)
-            self._reader = LogReader(daemon.client, watched.container, self._hearing(say, quiet))
-        if since_ms is not None and say:
+            self._reader = LogReader(daemon.client, watched.container, self._hearing(say, adopted))
+        if adopted and say:
             say("warning", "another worker goes on with this container")
 
-    def _hearing(self, say: Callable[[str, str], None] | None, quiet: bytes) -> Hearing:
+    def _hearing(self, say: Callable[[str, str], None] | None, adopted: Adopted | None) -> Hearing:
+        quiet, asks = (instant_of(adopted.logged_ms), instant_of(adopted.at_ms)) if adopted else (b"", b"")
         if self.relay is None:
             return Hearing(say, quiet_until=quiet)
-        return Hearing(say, self.relay.hear, quiet, self.relay.begin_again)
+        return Hearing(say, self.relay.hear, quiet, self.relay.begin_again, asks)
 
     def _facts(self) -> dict[str, Any]:
         """What an entrypoint's process is told first, see bootstrap.py."""

@@ -26,14 +26,22 @@ Say = Callable[[str, str], None]
 class Hearing:
     """Who hears, in the reader's thread: `say` lines (level, text), `hear` the words of frames, None without a relay.
 
-    `again` is called when the stream was cut and is open once more. What was written up to `quiet_until` is not said
-    again; of frames until then only the end is told.
+    `again` is called when the stream was cut and is open once more. After an adoption, what was written up to
+    `quiet_until` is not said again, and asks up to `asks_from` are left out: the relay repeats those that are open. The
+    end is always told.
     """
 
     say: Say | None
     hear: Callable[[list[Any]], None] | None = None
     quiet_until: bytes = b""
     again: Callable[[], None] | None = None
+    asks_from: bytes = b""
+
+    def is_wanted(self, words: list[Any], at: bytes) -> bool:
+        """Whether a frame that was written then is told."""
+        if words[0] == "end":
+            return True
+        return at >= (self.asks_from if words[0] == "ask" else self.quiet_until)
 
 
 class LogReader(threading.Thread):
@@ -67,7 +75,7 @@ class LogReader(threading.Thread):
                 self._stopped.wait(_RETRY_SECONDS)
             for number, lines in self._lines.items():
                 for line, is_whole in lines.end():
-                    self._take(number, line, is_whole=is_whole, is_old=False)
+                    self._take(number, line, is_whole=is_whole, at=self._cursor.at)
             self._hand_on()
         finally:
             with contextlib.suppress(RuntimeError):  # the loop has ended
@@ -106,20 +114,19 @@ class LogReader(threading.Thread):
     def _part(self, number: int, part: bytes) -> None:
         at, text = timed(part)
         if number in self._lines and self._cursor.is_new(at):
-            is_old = at < self._hearing.quiet_until
             for line, is_whole in self._lines[number].feed(text):
-                self._take(number, line, is_whole=is_whole, is_old=is_old)
+                self._take(number, line, is_whole=is_whole, at=at)
 
-    def _take(self, number: int, line: bytes, *, is_whole: bool, is_old: bool) -> None:
+    def _take(self, number: int, line: bytes, *, is_whole: bool, at: bytes) -> None:
         if self._hearing.hear and number == STDOUT and is_whole:
             words = marks.words_of(line)
             if words is not None:
-                if not is_old or words[0] == "end":
+                if self._hearing.is_wanted(words, at):
                     self._hand_on()
                     self._hearing.hear(words)
                 return
             line = marks.unescaped(line)
-        if self._hearing.say and not is_old:
+        if self._hearing.say and at >= self._hearing.quiet_until:
             level = "error" if number == STDERR else "info"
             if level != self._level:
                 self._hand_on()

@@ -21,7 +21,7 @@ from ..attachment import Claims, Configurator
 from ..contract import CannotStart, Outcome, WorkerType
 from ..outcomes import failure
 from ..services import RunServices
-from .attendance import Attendance, Watched
+from .attendance import Adopted, Attendance, Watched
 from .bodies import Plan, bad
 from .configuration import DockerConfiguration
 from .containers import Containers
@@ -173,12 +173,13 @@ class DockerWorker(WorkerType):
             await self._containers.orphans.remove_all([container])
 
     async def _time_left(self, watched: Watched) -> float | None:
-        """Seconds until its timeout, None without one."""
+        """Seconds until its timeout; None without one, and for a container that has ended: it was in time."""
         if watched.spec.timeout is None:
             return None
         found = await self._daemon.inspect(watched.container)
-        started = ms_of(found["State"]["StartedAt"]) if found else 0
-        passed = (await self._daemon.now_ms() - started) / 1000 if started else 0.0
+        if not found or not found["State"]["Running"]:
+            return None
+        passed = (await self._daemon.now_ms() - ms_of(found["State"]["StartedAt"])) / 1000
         return watched.spec.timeout - max(0.0, passed)
 
     async def stop(self, run: HandOff, infrastructure: str, grace: float) -> None:
@@ -217,19 +218,22 @@ class DockerWorker(WorkerType):
             return False
         await self._leave(run)
         watched = Watched(run, _spec(run), container, Manner.of(found))
-        await self._attend(watched, since_ms=await self._logged_until(run))
+        await self._attend(watched, await self._adopted(run))
         return True
 
-    async def _logged_until(self, run: HandOff) -> int:
-        """What it wrote until then, by the daemon's clock, is in the run's log, whose times are of workers' clocks."""
+    async def _adopted(self, run: HandOff) -> Adopted:
+        """From when on it is heard. The run's log has times of workers' clocks."""
         while True:
             try:
                 until = await self._claims.logged_until(run.id) if self._claims else 0
             except ServerError:
                 await self._clock.sleep(_AGAIN_SECONDS)
             else:
-                ahead = await self._daemon.now_ms() - self._clock.now_ms()
-                return until + ahead + 1 if until else 0
+                before = self._clock.now_ms()
+                now_ms = await self._daemon.now_ms()
+                # It was asked in between: where that explains the difference, it is one clock, and exact.
+                ahead = min(now_ms - before, max(now_ms - self._clock.now_ms(), 0))
+                return Adopted(until + ahead + 1 if until else 0, now_ms)
 
     async def release(self, run: HandOff) -> None:
         """Watch it no more, and leave it running: another worker goes on with it."""
@@ -242,9 +246,9 @@ class DockerWorker(WorkerType):
         found = await self._daemon.inspect(container) if container else None
         return Watched(run, _spec(run), container, Manner.of(found) if found else Manner())
 
-    async def _attend(self, watched: Watched, since_ms: int | None = None) -> Attendance:
+    async def _attend(self, watched: Watched, adopted: Adopted | None = None) -> Attendance:
         run = watched.run
-        attendance = Attendance(self._daemon, watched, self.services(run), since_ms)
+        attendance = Attendance(self._daemon, watched, self.services(run), adopted)
         self._attended[run.id, run.token] = attendance
         await attendance.begin()
         return attendance

@@ -1,5 +1,6 @@
 """One container a claim: conflicts, orphans, and workers that go on with what others have started."""
 
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -94,6 +95,20 @@ async def test_a_timeout_counts_from_the_containers_start(first: Any, second: An
     assert await other.adopt(run, infrastructure)
     other.cancel_grace = 0.2
     assert (await other.watch(run, infrastructure)).argument == "timed_out"
+
+
+async def test_a_container_that_ended_in_time_is_not_timed_out_by_who_comes_late(
+    first: Any, second: Any, image: str, engine: Any
+):
+    kind, other = first[0], second[0]
+    run = script(image, "exit 0", timeout=1.5)
+    infrastructure = await kind.start(run)
+    await kind.release(run)
+    engine.wait(infrastructure.rpartition("/")[2])
+    began = time.monotonic()
+    await wait_until(lambda: time.monotonic() > began + 1.6, description="its timeout has passed")
+    assert await other.adopt(run, infrastructure)
+    assert (await other.watch(run, infrastructure)).outcome == "completed"
 
 
 async def test_what_another_worker_started_can_be_stopped_by_its_id(
