@@ -13,7 +13,7 @@ import requests
 import urllib3
 from docker import APIClient
 from docker.errors import APIError, DockerException
-from docker.utils import kwargs_from_env
+from docker.utils import convert_filters, kwargs_from_env
 
 from .faults import DaemonAway, Refused
 
@@ -123,9 +123,11 @@ class Connection(APIClient):
         """The last lines that it wrote to stderr, without their frames."""
         return bytes(self.logs(container, stdout=False, stderr=True, tail=lines))
 
-    def event_stream(self, filters: dict[str, Any]) -> Any:
-        """Events as dicts; its `close` ends it."""
-        return self.events(filters=filters, decode=True)
+    def event_stream(self, filters: dict[str, Any]) -> Stream:
+        """Events, each a line of JSON."""
+        params = {"filters": convert_filters(filters)}
+        response = self._get(self._url("/events"), params=params, stream=True, timeout=None)
+        return Stream(response, self._get_raw_response_socket(response))
 
     def stdin_of(self, container: str) -> "Stdin":
         """A way to its stdin."""

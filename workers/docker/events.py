@@ -5,15 +5,16 @@ An event is a hint to look again, never the truth: what was missed while the dae
 
 import asyncio
 import contextlib
+import json
 import threading
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from .faults import DaemonAway, Refused
 from .labels import RUN_ID
 
 if TYPE_CHECKING:
-    from .client import Connection
+    from .client import Connection, Stream
 
 _FILTERS = {"type": "container", "label": RUN_ID, "event": ["die", "destroy"]}
 _RETRY_SECONDS = 0.5
@@ -27,7 +28,7 @@ class Events(threading.Thread):
         super().__init__(name="sluice-docker-events", daemon=True)
         self._client, self._loop, self._found = client, loop, found
         self._stopped = threading.Event()
-        self._stream: Any = None
+        self._stream: Stream | None = None
         self._rings: dict[str, set[asyncio.Event]] = {}
 
     @contextlib.contextmanager
@@ -61,18 +62,20 @@ class Events(threading.Thread):
             self._stopped.wait(_RETRY_SECONDS)
 
     def _read(self) -> None:
-        self._stream = self._client.event_stream(_FILTERS)
+        stream = self._stream = self._client.event_stream(_FILTERS)
         if self._stopped.is_set():
             self._close()
         self._tell(self._found, True)
         self._ring("")
-        for event in self._stream:
-            self._ring(str(event.get("id", "")))
+        rest = b""
+        for data in stream:
+            *lines, rest = (rest + data).split(b"\n")
+            for line in filter(None, lines):
+                self._ring(str(json.loads(line).get("id", "")))
 
     def _close(self) -> None:
         if self._stream is not None:
-            with contextlib.suppress(Exception):  # whatever it says, it is ended or was
-                self._stream.close()
+            self._stream.close()
 
     def _ring(self, container: str) -> None:
         self._tell(self._wake, container)
