@@ -19,7 +19,7 @@ from . import marks
 from .faults import DaemonAway, Refused
 
 if TYPE_CHECKING:
-    from .client import Stdin
+    from .client import Connection, Stdin
     from .daemon import Daemon
 
 _RETRIES, _RETRY_SECONDS = 20, 0.5
@@ -91,15 +91,23 @@ class RelayLine:
         if self._stdin is not None and self._stdin.is_cut:
             self._drop()
         if self._stdin is None:
-            self._stdin = await self._daemon.call(lambda client: client.stdin_of(self._container))
+            await self._daemon.call(self._connect)
             data = self._first + data
-        found = self._stdin
         try:
-            await self._daemon.call(lambda _: found.write(data))
+            await self._daemon.call(lambda _: self._write(data))
         except DaemonAway:
             self._drop()
             return False
         return True
+
+    def _connect(self, client: "Connection") -> None:
+        """In a thread: what is opened is kept, also when nobody waits for it any more."""
+        self._stdin = client.stdin_of(self._container)
+
+    def _write(self, data: bytes) -> None:
+        if self._stdin is None:
+            raise DaemonAway("the connection was given up")
+        self._stdin.write(data)
 
     def _drop(self) -> None:
         if self._stdin:
