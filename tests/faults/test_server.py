@@ -178,7 +178,7 @@ async def test_a_lost_message_beside_the_hot_path_shows_nowhere(
             assert [seen.id for seen in await stack.client.workers.list()] == [worker.id]
             worker.drain()
             await wait_until(lambda: nobody(stack.client), description="the worker has left")
-            assert fault.happened.is_set()
+            await wait_until(fault.happened.is_set, description="it is lost")
             assert witness.highest(lambda name, own=worker.id: name.startswith(f"{own}.m")) <= 3
     assert set(witness.count("start").values()) == {1}
     assert witness.count("end") == witness.count("start")
