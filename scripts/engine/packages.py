@@ -67,7 +67,7 @@ def _package_server() -> str:
         for line in path.read_text().splitlines() if path.exists() else ():
             if line.startswith(("deb ", "URIs:")):
                 return next(word for word in line.split() if "://" in word)
-    return "http://deb.debian.org/debian"
+    raise EngineError("apt knows no package server: there is none in /etc/apt")
 
 
 def _release() -> str:
