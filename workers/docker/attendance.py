@@ -106,7 +106,7 @@ class Attendance:
         await self.drain()
         if found is None:
             return lost("its container is gone: somebody removed it")
-        state, run = found["State"], self.watched.run
+        state, run = {**found["State"], "MemoryLimit": found["HostConfig"]["Memory"]}, self.watched.run
         told = self.relay.told if self.relay else None
         name = signal_name(int(state["ExitCode"]))
         tail = "" if state["ExitCode"] == 0 else await self._tail()

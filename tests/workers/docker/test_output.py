@@ -108,6 +108,8 @@ def test_ends(state: dict[str, Any], argument: str, says: str):
     assert says in outcome.result.decode(errors="replace")
     assert outcome_of(state, [2, 0, 1, 1, 0], 1, "").outcome == "retry"
     assert outcome_of({"ExitCode": 0, "OOMKilled": True}, None, 1, "").outcome == "completed"
+    missed = outcome_of({"ExitCode": 137, "OOMKilled": False, "MemoryLimit": 1}, None, 1, "")
+    assert (missed.argument, b"want of memory" in missed.result) == ("signal", True)
 
 
 def test_signals_have_names():
