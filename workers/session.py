@@ -221,7 +221,9 @@ class Session:
 
     def _forget(self, ends: Ends, refusals: list[bytes]) -> None:
         """Where runs live on without a worker, something of them is kept until their end is taken."""
-        refused = {run_id.decode() for run_id in refusals[::2]}
+        # `already` is no refusal: an earlier turn took it, and its reply was lost.
+        pairs = zip(refusals[::2], refusals[1::2], strict=True)
+        refused = {run_id.decode() for run_id, why in pairs if why == b"stale"}
         for run_id in ends[::END_WIDTH] if self._joining.site else ():
             held = self.holding.runs.get(run_id)
             if held and run_id not in refused:

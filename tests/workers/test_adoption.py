@@ -169,6 +169,18 @@ async def test_an_orphan_whose_site_is_gone_is_started_elsewhere(boxes: Stack, h
     assert (await boxes.client.get(run)).crashes == 1
 
 
+async def test_an_end_whose_answer_was_lost_is_forgotten_all_the_same(
+    boxes: Stack, harbour: Harbour, redis_url: str
+) -> None:
+    async with FaultProxy(redis_url) as proxy:
+        _, run = await started(boxes, harbour, Boxes(harbour, "a"), url=proxy.url, lease=30)
+        fault = proxy.lose_reply(run.id.encode())  # of the turn that hands in its end
+        harbour.boxes["box-1-0"].set()
+        assert await boxes.client.result(run, timeout=20) == 7
+        await wait_until(fault.happened.is_set, description="the answer is lost")
+        await wait_until(harbour.called("a forget"), description="what was kept of it is done away with", timeout=20)
+
+
 async def test_a_lease_that_is_not_trusted_ends_nothing_that_lives_on(
     stack: Stack, harbour: Harbour, redis_url: str
 ) -> None:
