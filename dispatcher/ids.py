@@ -57,6 +57,11 @@ class RunIds:
         return f"{head | _VERSION_7 | high | _VARIANT | low | tail:032x}"
 
 
+def random_suffix(size: int) -> str:
+    """Return `size` random bytes in hexadecimal digits: what makes the name of a worker or client one of its own."""
+    return os.urandom(size).hex()
+
+
 _run_ids = RunIds(SystemClock())
 os.register_at_fork(after_in_child=_run_ids.reseed)
 

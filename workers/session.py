@@ -18,14 +18,14 @@ from dispatcher.errors import ServerError, WorkerGone
 from dispatcher.log import get_logger
 from dispatcher.metrics import FENCING_REJECTIONS, REDIS_RECONNECTS, WORKER_TURNS, Tally
 from dispatcher.models import HandOff
-from dispatcher.store import Beat, Claim, Heartbeats, Joining, Store, Turn
+from dispatcher.store import Beat, Claim, Joining, Store, Turn
 
 from .assistance import Assistance, Place
 from .configuring import Configurations
 from .contract import Outcome, WorkerType
 from .execution import Execution, Listener
 from .hands import Hands
-from .heartbeat import HeartbeatThread
+from .heartbeat import Heart, HeartbeatThread, HeartMaker, Pulse
 from .holding import END_WIDTH, Ends, Held
 from .lease import Lease
 from .run_logs import LogWriter
@@ -66,11 +66,12 @@ class Session:
     """A worker from join to leave. `run` returns when it was drained, raises WorkerGone when it lost its lease."""
 
     def __init__(
-        self, store: Store, pool: str, joining: Joining, kind: WorkerType, *, clock: Clock, manner: Manner
-    ) -> None:
+        self, store: Store, pool: str, joining: Joining, kind: WorkerType, *, clock: Clock, manner: Manner,
+        heart: HeartMaker = HeartbeatThread,
+    ) -> None:  # fmt: skip
         self._store, self._pool, self._joining, self._manner = store, pool, joining, manner
         self.name = joining.name
-        self._clock = clock
+        self._clock, self._heart = clock, heart
         self.lease = Lease(joining.lease_ms / 1000, clock)
         self._hands = Hands(self._changed, live_on=bool(joining.site))
         self.holding = self._hands.holding
@@ -105,28 +106,26 @@ class Session:
         asked = self.lease.asked()
         await self._store.workers.join(self._pool, self._joining)
         self.lease.renewed(asked)
-        beats = HeartbeatThread(
-            Heartbeats(self._store.link.url, self._pool, self.name, self.lease.seconds),
-            self.lease, self.holding, show=self._show, heard=self._heard, gone=self._lost,
-        )  # fmt: skip
-        beats.start()
+        pulse = Pulse(self.lease, self.holding, show=self._show, heard=self._heard, gone=self._lost)
+        heart = self._heart(pulse, self._store, self._pool, self.name)
+        heart.start()
         _log.info("worker.joined", worker=self.name, pool=self._pool, lane=self._joining.lane)
-        duties = (self._read_inbox(beats), self._watch_lease(), self._logs.run(), self._assistance.run())
+        duties = (self._read_inbox(pulse), self._watch_lease(), self._logs.run(), self._assistance.run())
         helpers = [self._loop.create_task(duty) for duty in duties]
         for helper in helpers:
             helper.add_done_callback(self._helper_ended)
         try:
-            await self._converse(beats)
+            await self._converse(pulse)
         finally:
             self._over = True
             self._hands.put_down()
             with anyio.CancelScope(shield=True):
-                await self._wind_up(helpers, beats)
+                await self._wind_up(helpers, heart)
         if not self.holding.is_stuck():
             await self._leave()
         _log.info("worker.left", worker=self.name, pool=self._pool, runs=self.executed)
 
-    async def _wind_up(self, helpers: "list[asyncio.Task[None]]", beats: HeartbeatThread) -> None:
+    async def _wind_up(self, helpers: "list[asyncio.Task[None]]", heart: Heart) -> None:
         """End all that goes on beside the conversation; each of these waits a second or two at most."""
         await self._hands.settle(_LEFT_BEHIND_SECONDS)
         await self._execution.settle(_LEFT_BEHIND_SECONDS)
@@ -135,7 +134,7 @@ class Session:
         for task in helpers:
             task.cancel()
         await asyncio.gather(*helpers, return_exceptions=True)
-        await asyncio.to_thread(beats.stop)
+        await heart.stop()
 
     async def _leave(self) -> None:
         """Not with a stuck run: its slots are held until this process is gone, so the lease has to end."""
@@ -172,7 +171,7 @@ class Session:
 
     # The conversation ------------------------------------------------------------------------------------------------
 
-    async def _converse(self, beats: HeartbeatThread) -> None:
+    async def _converse(self, pulse: Pulse) -> None:
         delay = 0.05
         once_offered = False
         while not self._gone:
@@ -196,7 +195,7 @@ class Session:
             once_offered = once_offered or offer
             self.lease.renewed(asked)
             self._execution.time.heard(turn.now_ms, asked)
-            beats.confirmed()
+            pulse.confirmed()
             self._taken(ends, turn)
             self._receive_turn(turn)
             if self._draining and once_offered >= self._once and self._hands.is_free():
@@ -252,7 +251,7 @@ class Session:
 
     # What comes in ---------------------------------------------------------------------------------------------------
 
-    async def _read_inbox(self, beats: HeartbeatThread) -> None:
+    async def _read_inbox(self, pulse: Pulse) -> None:
         last = "0-0"
         while not self._over:  # a cancellation that is lost inside a read must not keep the worker from leaving
             try:
@@ -263,7 +262,7 @@ class Session:
             if letters.runs and self._execution.time.seconds_since(letters.sent_ms) > BEGIN_SECONDS:
                 self._want_turn()  # they may be another's by now: what is still ours comes with the turn
             elif letters.runs:
-                beats.pushed()
+                pulse.pushed()
                 for run in letters.runs:
                     self._receive(run)
                 self._loop.call_later(RELIST_SECONDS, self._want_turn)
@@ -316,7 +315,7 @@ class Session:
             _log.error("lease.distrusted", worker=self.name, runs=stopped)
 
     def _heard(self, beat: Beat) -> None:
-        """From the heartbeat thread."""
+        """From the heart: of another thread, maybe."""
 
         def obey() -> None:
             self._obey(beat.orders, beat.go)
@@ -326,7 +325,7 @@ class Session:
         self._loop.call_soon_threadsafe(obey)
 
     def _lost(self) -> None:
-        """From the heartbeat thread: this worker is not known any more."""
+        """From the heart: this worker is not known any more."""
 
         def gone() -> None:
             self._gone = True

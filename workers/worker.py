@@ -2,6 +2,7 @@
 
 import os
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Literal, Self
@@ -10,6 +11,7 @@ import anyio
 
 from dispatcher.clock import Clock, SystemClock
 from dispatcher.errors import InvalidInput, ServerError, WorkerGone, WorkerStuck
+from dispatcher.ids import random_suffix
 from dispatcher.log import get_logger
 from dispatcher.metrics import (
     CLOCK_SKEW,
@@ -25,6 +27,7 @@ from dispatcher.names import check_name, lane_name
 from dispatcher.store import Joining, Store
 
 from .contract import WorkerType
+from .heartbeat import HeartbeatThread, HeartMaker
 from .session import Manner, Session
 
 _log = get_logger("worker")
@@ -88,10 +91,15 @@ class Worker:
     A worker that lost its lease joins again under a new id; what it held is then another's.
     """
 
-    def __init__(self, url: str, kind: WorkerType, options: WorkerOptions, clock: Clock | None = None) -> None:
+    def __init__(
+        self, url: str | Store, kind: WorkerType, options: WorkerOptions, clock: Clock | None = None, *,
+        heart: HeartMaker = HeartbeatThread, suffix: Callable[[int], str] = random_suffix,
+    ) -> None:  # fmt: skip
+        """`url` of the server, or a store for this worker alone; `suffix` makes each id of it a new one."""
         if options.prefetch and kind.auto_start:
             raise InvalidInput(f"{kind.type} workers have nothing to prepare: leave `prefetch` out")
-        self._store = Store(url)
+        self._store = Store(url) if isinstance(url, str) else url
+        self._heart, self._suffix = heart, suffix
         self._kind, self.options = kind, options
         self._clock = clock or SystemClock()
         self._session: Session | None = None
@@ -124,8 +132,9 @@ class Worker:
         joined, delay = False, 0.1
         while not self._stopping:
             self._session = session = Session(
-                self._store, self.options.pool, self._joining(), self._kind, clock=self._clock, manner=self._manner()
-            )
+                self._store, self.options.pool, self._joining(), self._kind, clock=self._clock, manner=self._manner(),
+                heart=self._heart,
+            )  # fmt: skip
             try:
                 await session.run()
             except WorkerGone as error:
@@ -200,7 +209,7 @@ class Worker:
         options = self.options
         ahead = self._kind.prefetch_seconds if options.prefetch is None else options.prefetch
         return Joining(
-            name=f"{options.name}-{os.urandom(4).hex()}",
+            name=f"{options.name}-{self._suffix(4)}",
             lane=lane_name(
                 options.queues, options.match, options.labels, only_labelled=options.only_labelled, ahead=ahead > 0
             ),

@@ -2,7 +2,7 @@
 
 import asyncio
 import builtins
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
@@ -12,7 +12,7 @@ from .. import tracing
 from ..clock import Clock, SystemClock
 from ..deployments import Stored, read_deployment
 from ..errors import InvalidInput, ResultTimeout
-from ..ids import new_run_id
+from ..ids import new_run_id, random_suffix
 from ..models import LogLine, Published, Run, RunState
 from ..names import check_name
 from ..spans import begin_publish, published
@@ -41,18 +41,20 @@ class Client:
 
     def __init__(
         self,
-        url: str = DEFAULT_URL,
+        url: str | Store = DEFAULT_URL,
         *,
         pool: str = "default",
         clock: Clock | None = None,
         payload_limit: int = 512 * 1024,
+        suffix: Callable[[int], str] = random_suffix,
     ) -> None:
+        """`url` of the server, or a store for this client alone; `suffix` makes the name under which it is told."""
         self.pool = check_name("pool", pool)
         self._clock = clock or SystemClock()
         self._limit = payload_limit
-        self._store = Store(url)
+        self._store = Store(url) if isinstance(url, str) else url
         self._publishers: dict[str, Coalescer[WireRun, str]] = {}
-        self._waiter = Waiter(self._store, self._clock)
+        self._waiter = Waiter(self._store, self._clock, suffix)
         self.pools = Pools(self._store)
         self.queues = Queues(self._store, self.pool)
         self.limits = Limits(self._store, self.pool)

@@ -1,11 +1,11 @@
 """Waiting for results: one blocking connection a client process, whatever the number of runs waited for."""
 
 import asyncio
-import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ..clock import Clock
 from ..errors import RunFailed, RunNotFound, ServerError
+from ..ids import random_suffix
 from ..log import get_logger
 from ..store import End, Store, end_result
 from ..store.runs import MISSING
@@ -19,9 +19,9 @@ _log = get_logger("client")
 class Waiter:
     """Follows this client's reply stream and wakes who waits. The record is the truth: a lost line is asked for."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, suffix: Callable[[int], str] = random_suffix) -> None:
         self._store, self._clock = store, clock
-        self.client = f"c{os.urandom(8).hex()}"
+        self.client = f"c{suffix(8)}"
         self._last: dict[str, str] = {}
         self._ends: dict[tuple[str, str], set[asyncio.Future[End]]] = {}
         self._askers: dict[str, Coalescer[str, End | None]] = {}

@@ -26,8 +26,9 @@ __all__ = [
 class Store:
     """All stores over one link. Async context manager; leaving it closes the connections."""
 
-    def __init__(self, url: str) -> None:
-        self.link = Link(url)
+    def __init__(self, way: str | Link) -> None:
+        """`way` to the server: its URL, or a link of another kind."""
+        self.link = Link(way) if isinstance(way, str) else way
         self.runs = RunStore(self.link)
         self.snapshots = SnapshotStore(self.link)
         self.lister = RunLister(self.link, self.runs)
