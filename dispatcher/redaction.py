@@ -4,7 +4,7 @@ import re
 
 # It begins at `://`, not at the scheme: looking for one takes a second in 64 KB of `a.a.a.`, which a run may print.
 _URL_PASSWORD = re.compile(r"://(?P<user>[^\s/?#@:]*):[^\s/?#]*@")
-_QUERY_PASSWORD = re.compile(r"([?&]password=)[^&\s'\"#]*", re.IGNORECASE)
+_QUERY_PASSWORD = re.compile(r"([?&](?:[a-z]+_)?password=)[^&\s'\"#]*", re.IGNORECASE)
 _SECRET_KEY = re.compile(
     r"passw(or)?d|passphrase|secret|credential|authorization|cookie|api_?key|private_?key|_token$", re.IGNORECASE
 )

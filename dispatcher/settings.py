@@ -5,7 +5,6 @@ the environment, then a file `.env` in the working directory, then the active pr
 pydantic takes a tenth of a second, so whoever must start quickly imports this module late.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
@@ -21,7 +20,8 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from .errors import SettingsError
+from .addresses import read_address
+from .errors import InvalidInput, SettingsError
 from .profiles import Profiles, Value, read_profiles
 from .redaction import hide_passwords
 
@@ -32,9 +32,10 @@ _CONFIG = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", env_ignore_empt
 
 def _redis_url(url: str) -> str:
     """Refuse what redis-py would misread only at the first command."""
-    if re.match(r"(redis|rediss|unix)://.", url) is None:
-        raise ValueError("expected redis://, rediss:// or unix:// and an address")
-    return url
+    try:
+        return read_address(url).url
+    except InvalidInput as error:
+        raise ValueError(str(error)) from None
 
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
@@ -46,7 +47,8 @@ class Settings(BaseSettings):
     model_config = _CONFIG
 
     redis_url: Annotated[str, AfterValidator(_redis_url)] = Field(
-        default="redis://127.0.0.1:6379/0", description="Address of the Redis or Valkey server."
+        default="redis://127.0.0.1:6379/0",
+        description="Address of the Redis or Valkey server, of sentinels or of a cluster.",
     )
     redis_username: str = Field(default="", description="Its user, when the address names none.")
     redis_password_file: Path | None = Field(

@@ -10,64 +10,79 @@ observing  a thread's own, short timeout, one retry: a connection that was close
 
 from typing import Any
 
-import redis
-import redis.asyncio as aredis
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
 from redis.retry import Retry
 
+from ..addresses import read_address
 from ..errors import CredentialsRefused, ServerError, ServerUnfit, ServerUnreachable
 from ..redaction import hide_passwords
+from .opening import open_blocking_server, open_server
+from .sentinels import AWAY, first_word, follow, follow_blocking
 
 BLOCK_MS = 2000
 CALL_SECONDS = 5
 READ_SECONDS = BLOCK_MS / 1000 + 3
+# Answers of a server that is not, or not yet, the one to be asked; MISCONF stays until somebody clears the disk.
+_PASSING = AWAY - {"MISCONF"} | {"CLUSTERDOWN", "TRYAGAIN", "MOVED", "ASK"}
 _LEAST_REDIS, _LEAST_VALKEY = (7, 0), (7, 2)
 
 
-def commands(url: str) -> aredis.Redis:
+def commands(url: str) -> Any:
     """A client for reads."""
-    return aredis.Redis.from_url(url, socket_timeout=5, socket_connect_timeout=3, retry=_patient())
+    return _open(url, socket_timeout=5, socket_connect_timeout=3, retry=_patient())
 
 
-def calls(url: str) -> aredis.Redis:
+def calls(url: str) -> Any:
     """A client for scripts, one at a time."""
     return _single(url, _patient())
 
 
-def turns(url: str) -> aredis.Redis:
+def turns(url: str) -> Any:
     """A client for a worker's turns. The write leaves before anything else runs: what it starts overlaps the call."""
     return _single(url, AsyncRetry(NoBackoff(), 0))
 
 
-def blocking(url: str) -> aredis.Redis:
+def blocking(url: str) -> Any:
     """A client for one reader that waits up to BLOCK_MS at a time; `Link.read` sets the timeout above it."""
     return _single(url, AsyncRetry(NoBackoff(), 0))
 
 
-def _single(url: str, retry: AsyncRetry) -> aredis.Redis:
+def _single(url: str, retry: AsyncRetry) -> Any:
     """One connection. No socket timeout: redis-py pays a task for it on each write; the link bounds each call."""
-    return aredis.Redis.from_url(
-        url, socket_timeout=None, socket_connect_timeout=3, retry=retry, single_connection_client=True
-    )
+    return _open(url, socket_timeout=None, socket_connect_timeout=3, retry=retry, single_connection_client=True)
+
+
+def _open(url: str, **settings: Any) -> Any:
+    """A client as the kind of address wants it."""
+    address = read_address(url)
+    if address.kind == "sentinel":
+        return follow(address, **settings)
+    return open_server(url, **settings)
+
+
+def _open_blocking(url: str, **settings: Any) -> Any:
+    """The same for a thread."""
+    address = read_address(url)
+    if address.kind == "sentinel":
+        return follow_blocking(address, **settings)
+    return open_blocking_server(url, **settings)
 
 
 def _patient() -> AsyncRetry:
     return AsyncRetry(ExponentialWithJitterBackoff(base=0.02, cap=1), retries=6)
 
 
-def heartbeats(url: str, lease_seconds: float) -> redis.Redis:
+def heartbeats(url: str, lease_seconds: float) -> Any:
     """A thread's client for heartbeats."""
     timeout = max(0.2, lease_seconds / 6)
-    return redis.Redis.from_url(
-        url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=Retry(NoBackoff(), 0)
-    )
+    return _open_blocking(url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=Retry(NoBackoff(), 0))
 
 
-def observing(url: str) -> redis.Redis:
+def observing(url: str) -> Any:
     """A thread's client for reading what is shown to people and monitoring."""
-    return redis.Redis.from_url(url, socket_timeout=1.5, socket_connect_timeout=1.5, retry=Retry(NoBackoff(), 1))
+    return _open_blocking(url, socket_timeout=1.5, socket_connect_timeout=1.5, retry=Retry(NoBackoff(), 1))
 
 
 def server_error(url: str, error: Exception) -> ServerError:
@@ -75,7 +90,7 @@ def server_error(url: str, error: Exception) -> ServerError:
     shown = hide_passwords(url)
     if isinstance(error, AuthenticationError | NoPermissionError):
         return CredentialsRefused(f"the server at {shown} refuses these credentials ({error}): check SLUICE_REDIS_URL")
-    if isinstance(error, ResponseError):
+    if isinstance(error, ResponseError) and first_word(error) not in _PASSING:
         return ServerUnfit(f"the server at {shown} refused a call: {error}")
     return ServerUnreachable(shown, str(error) or type(error).__name__)
 
@@ -93,7 +108,7 @@ def unfit_version(info: dict[str, Any]) -> str | None:
     return None if _version(found) >= _LEAST_REDIS else f"Redis {found} is too old, 7.0 is the least"
 
 
-async def check_server(client: aredis.Redis, url: str) -> list[str]:
+async def check_server(client: Any, url: str) -> list[str]:
     """Raise ServerError where the server must not be used; return warnings where it should be set otherwise."""
     try:
         info: dict[str, Any] = await client.info("server")
