@@ -148,6 +148,10 @@ WORKER_TURNS = Counter("sluice_worker_turns", "Turns taken by workers.", ("pool"
 FENCING_REJECTIONS = Counter(
     "sluice_fencing_rejections", "Calls refused because the claim was stale.", ("pool", "op"), registry=REGISTRY
 )
+STATE_LOST = Counter(
+    "sluice_state_lost", "Runs and pools that a worker had from Redis and that Redis knows no more.", ("pool",),
+    registry=REGISTRY,
+)  # fmt: skip
 WORKER_READY = KnownGauge(
     "sluice_worker_ready", "1 while the worker holds a lease it trusts and its infrastructure answers."
 )

@@ -7,10 +7,31 @@ from pathlib import Path
 import pytest
 
 from tests.support.docker import DockerEngine, answering_engine
+from tests.support.figures import Figures, numbers_of, select
 from tests.support.processes import Children
 from tests.support.servers import Kind, Server
 from tests.support.stack import Stack, running
 from tests.support.witness import Witness
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options about faults, see support/figures.py."""
+    parser.addoption("--fault", type=int, action="append", default=[], help="only tests of this fault; repeatable")
+    parser.addoption("--figures", default=None, metavar="FILE", help="append what tests measure, a line of JSON each")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the tests of the faults that were asked for."""
+    if wanted := config.getoption("fault"):
+        items[:], others = select(items, wanted)
+        config.hook.pytest_deselected(items=others)
+
+
+@pytest.fixture
+def figures(request: pytest.FixtureRequest) -> Figures:
+    """Where a test notes what it measured."""
+    path = request.config.getoption("figures")
+    return Figures(numbers_of(request.node), str(Path(request.config.invocation_params.dir, path)) if path else None)
 
 
 @pytest.fixture(scope="session")

@@ -6,23 +6,27 @@ is in this worker's hands all the while: its lease ends, it is reclaimed.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
 
 from dispatcher import codec
 from dispatcher.client.drafting import RunOptions, draft
 from dispatcher.client.waiting import Waiter
 from dispatcher.clock import Clock
-from dispatcher.errors import ClaimLost, InvalidInput, ResultTimeout
+from dispatcher.errors import ClaimLost, InvalidInput, ResultTimeout, ServerUnreachable
 from dispatcher.log import get_logger
 from dispatcher.models import HandOff, RetryPolicy
 from dispatcher.store import Claim, End, Store, WireRun, end_result
 
+from .lease import Lease
 from .run_logs import LogWriter
 
+T = TypeVar("T")
 ASK_AGAIN_SECONDS = 2.0
 PROGRESS_SECONDS = 0.5
+AWAY_SECONDS = 0.2
 PATIENCE_SECONDS = 0.02
 """What ends so soon is waited for with the slots kept: giving them back and getting them again costs two calls."""
 _log = get_logger("worker")
@@ -38,8 +42,11 @@ class Place(NamedTuple):
 class Assistance:
     """For all runs of one session. `freed` is called when a run gave its slots back: the worker can take another."""
 
-    def __init__(self, store: Store, place: Place, clock: Clock, logs: LogWriter, freed: Callable[[], None]) -> None:
+    def __init__(
+        self, store: Store, place: Place, clock: Clock, logs: LogWriter, *, lease: Lease, freed: Callable[[], None]
+    ) -> None:
         self._store, self._place, self._clock, self._logs, self._freed = store, place, clock, logs, freed
+        self._lease = lease
         self.pool = place.pool
         self.loop = asyncio.get_running_loop()
         self._waiter: Waiter | None = None
@@ -94,7 +101,8 @@ class Assistance:
         drafts = [self._draft(run, token, *row) for row in rows]
         statuses: list[str] = []
         for start in range(0, len(drafts), 500):
-            statuses += await self._store.runs.publish(target, drafts[start : start + 500])
+            publish = partial(self._store.runs.publish, target, drafts[start : start + 500])
+            statuses += await self._patiently(publish)
         if "fenced" in statuses:
             raise ClaimLost(run.id)
         return [
@@ -113,7 +121,7 @@ class Assistance:
     ) -> list[list[Any]]:
         """[state, reason, result or error] of each. Raises ResultTimeout, RunNotFound, ClaimLost, ServerError."""
         waiter = self._opened_waiter()
-        ends = [self.loop.create_task(waiter.end(pool, run_id)) for pool, run_id in runs]
+        ends = [self.loop.create_task(self._end_of(waiter, pool, run_id)) for pool, run_id in runs]
         try:
             _, pending = await asyncio.wait(ends, timeout=min(PATIENCE_SECONDS, timeout or PATIENCE_SECONDS))
             if pending and keep_slots:
@@ -129,6 +137,19 @@ class Assistance:
                 end.cancel()
             await asyncio.gather(*ends, return_exceptions=True)
 
+    async def _end_of(self, waiter: Waiter, pool: str, run_id: str) -> End:
+        return await self._patiently(lambda: waiter.end(pool, run_id))
+
+    async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Ask again while the server is away: an outage within the lease is nothing that a run's code should meet."""
+        while True:
+            try:
+                return await call()
+            except ServerUnreachable:
+                if self._lease.left <= 0:
+                    raise
+            await self._clock.sleep(AWAY_SECONDS)
+
     def _opened_waiter(self) -> Waiter:
         """Made when the first run waits: it reads its stream over a connection of its own, the inbox has the other."""
         if self._waiter is None:
@@ -143,7 +164,7 @@ class Assistance:
     async def _suspended(self, run: HandOff, ends: "Sequence[asyncio.Task[End]]", timeout: float | None) -> None:
         """Wait without slots. Cancelled, it does not ask for them again: the end of the claim ends the suspension."""
         claim = (run.id, run.token)
-        if await self._store.workers.suspend(*self._place, claim) != "suspended":
+        if await self._patiently(lambda: self._store.workers.suspend(*self._place, claim)) != "suspended":
             raise ClaimLost(run.id)
         self._freed()
         try:
@@ -155,8 +176,9 @@ class Assistance:
 
     async def _resume(self, claim: Claim) -> None:
         resumed = self._resumed[claim] = asyncio.Event()
+        ask = partial(self._store.workers.resume, *self._place, claim)
         try:
-            while (status := await self._store.workers.resume(*self._place, claim)) == "waiting":
+            while (status := await self._patiently(ask)) == "waiting":
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(ASK_AGAIN_SECONDS):
                         await resumed.wait()

@@ -9,6 +9,8 @@ from dispatcher.store import Claim
 from .contract import Outcome
 from .holding import END_WIDTH, Ends, Held, Holding
 
+ENDS_A_TURN, BYTES_A_TURN = 256, 8 * 1024 * 1024
+"""What one turn takes at most: after an outage ten thousand ends may wait, and a script is to be short."""
 Execute = Callable[[Held], Coroutine[None, None, None]]
 
 
@@ -54,8 +56,14 @@ class Hands:
         self._changed()
 
     def take_ends(self) -> Ends:
-        """The ends for a turn."""
-        ends, self._ends = self._ends, []
+        """The ends for a turn, the oldest first; the others wait for the next one."""
+        size = count = 0
+        for result in self._ends[END_WIDTH - 1 : ENDS_A_TURN * END_WIDTH : END_WIDTH]:
+            size += len(result)
+            if count and size > BYTES_A_TURN:
+                break
+            count += END_WIDTH
+        ends, self._ends = self._ends[:count], self._ends[count:]
         return ends
 
     def keep_ends(self, ends: Ends) -> None:

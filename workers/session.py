@@ -28,6 +28,7 @@ from .hands import Hands
 from .heartbeat import Heart, HeartbeatThread, HeartMaker, Pulse
 from .holding import END_WIDTH, Ends, Held
 from .lease import Lease
+from .losses import tell_lost_runs
 from .run_logs import LogWriter
 from .run_spans import RunSpans
 from .standing import Standing
@@ -62,6 +63,12 @@ class Manner:
     is_child: bool = False
 
 
+def _stale(refusals: list[bytes]) -> list[str]:
+    """Runs whose ends were refused; `already` is no refusal: an earlier turn took it, and its reply was lost."""
+    pairs = zip(refusals[::2], refusals[1::2], strict=True)
+    return [run_id.decode() for run_id, why in pairs if why == b"stale"]
+
+
 class Session:
     """A worker from join to leave. `run` returns when it was drained, raises WorkerGone when it lost its lease."""
 
@@ -77,7 +84,7 @@ class Session:
         self.holding = self._hands.holding
         place = Place(pool, joining.name)
         self._logs = LogWriter(store, pool, joining.name, clock)
-        self._assistance = Assistance(store, place, clock, self._logs, self._want_turn)
+        self._assistance = Assistance(store, place, clock, self._logs, lease=self.lease, freed=self._want_turn)
         kind.attach(self._assistance.of_run, Configurations(store, pool, kind, clock), Standing(store, pool))
         kind.cancel_grace = manner.cancel_grace
         self._spans = RunSpans(place, joining.queues, is_child=manner.is_child)
@@ -196,8 +203,10 @@ class Session:
             self.lease.renewed(asked)
             self._execution.time.heard(turn.now_ms, asked)
             pulse.confirmed()
-            self._taken(ends, turn)
+            fenced = self._taken(ends, turn)
             self._receive_turn(turn)
+            if fenced:
+                await tell_lost_runs(self._store, self._pool, self.name, fenced)
             if self._draining and once_offered >= self._once and self._hands.is_free():
                 return
         raise WorkerGone(self.name)
@@ -218,27 +227,24 @@ class Session:
         self._turn_wanted = True
         return min(1.0, delay * 2)
 
-    def _forget(self, ends: Ends, refusals: list[bytes]) -> None:
+    def _forget(self, ends: Ends, refused: list[str]) -> None:
         """Where runs live on without a worker, something of them is kept until their end is taken."""
-        # `already` is no refusal: an earlier turn took it, and its reply was lost.
-        pairs = zip(refusals[::2], refusals[1::2], strict=True)
-        refused = {run_id.decode() for run_id, why in pairs if why == b"stale"}
         for run_id in ends[::END_WIDTH] if self._joining.site else ():
             held = self.holding.runs.get(run_id)
             if held and run_id not in refused:
                 self._execution.forget(held.run)
 
-    def _taken(self, ends: Ends, turn: Turn) -> None:
-        """The turn took these ends: they are not held any more."""
-        self._forget(ends, turn.refusals)
+    def _taken(self, ends: Ends, turn: Turn) -> list[str]:
+        """The turn took these ends: they are not held any more. Those that were not ours to end."""
+        fenced = _stale(turn.refusals)
+        self._forget(ends, fenced)
         self.executed += self._hands.drop(ends)
         self._tally.add(WORKER_TURNS, self._pool)
-        if turn.refusals:
-            for run_id, why in zip(turn.refusals[::2], turn.refusals[1::2], strict=True):
-                if why == b"stale":
-                    _log.warning("run.fenced", worker=self.name, run_id=run_id.decode())
-                    self._tally.add(FENCING_REJECTIONS, self._pool, "finish")
+        for run_id in fenced:
+            _log.warning("run.fenced", worker=self.name, run_id=run_id)
+            self._tally.add(FENCING_REJECTIONS, self._pool, "finish")
         self._tally.flush()
+        return fenced
 
     def _receive_turn(self, turn: Turn) -> None:
         for run in turn.runs:

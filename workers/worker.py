@@ -10,7 +10,7 @@ from typing import Literal, Self
 import anyio
 
 from dispatcher.clock import Clock, SystemClock
-from dispatcher.errors import InvalidInput, ServerError, WorkerGone, WorkerStuck
+from dispatcher.errors import InvalidInput, PoolNotFound, ServerError, WorkerGone, WorkerStuck
 from dispatcher.ids import random_suffix
 from dispatcher.log import get_logger
 from dispatcher.metrics import (
@@ -18,6 +18,7 @@ from dispatcher.metrics import (
     FENCING_REJECTIONS,
     INFRASTRUCTURE_UP,
     REDIS_RECONNECTS,
+    STATE_LOST,
     WORKER_READY,
     WORKER_TURNS,
     begin_at_zero,
@@ -28,11 +29,14 @@ from dispatcher.store import Joining, Store
 
 from .contract import WorkerType
 from .heartbeat import HeartbeatThread, HeartMaker
+from .losses import tell_lost_pool, tell_lost_runs
 from .session import Manner, Session
 
 _log = get_logger("worker")
 LEAST_LEASE = 2.0
 HAND_BACK_SECONDS = 10.0
+LOST_POOL_SECONDS = 1.0
+"""How often a worker asks for its pool again that was there."""
 
 
 def clean_host() -> str:
@@ -88,7 +92,8 @@ def package_version() -> str:
 class Worker:
     """Executes runs of one pool. `async with Worker(url, kind, options) as worker: await worker.run()`.
 
-    A worker that lost its lease joins again under a new id; what it held is then another's.
+    A worker that lost its lease joins again under a new id; what it held is then another's. When Redis lost its data, a
+    worker whose pool is gone waits, not ready, until there is one again.
     """
 
     def __init__(
@@ -129,7 +134,7 @@ class Worker:
             raise WorkerStuck(self.id)
 
     async def _run_sessions(self) -> None:
-        joined, delay = False, 0.1
+        joined, told, delay = False, False, 0.1
         while not self._stopping:
             self._session = session = Session(
                 self._store, self.options.pool, self._joining(), self._kind, clock=self._clock, manner=self._manner(),
@@ -139,7 +144,15 @@ class Worker:
                 await session.run()
             except WorkerGone as error:
                 _log.warning("worker.gone", worker=error.worker, next="join again under a new id")
-                joined, delay = True, 0.1
+                joined, told, delay = True, False, 0.1
+                await tell_lost_runs(self._store, self.options.pool, session.name, session.holding.runs)
+            except PoolNotFound:
+                if not joined:
+                    raise
+                if not told:
+                    tell_lost_pool(self.options.pool, self.options.name)
+                told = True
+                await self._clock.sleep(LOST_POOL_SECONDS)
             except ServerError as error:
                 if not joined:
                     raise
@@ -194,7 +207,7 @@ class Worker:
         """Let this process's metrics tell of it; for a process with one worker."""
         show_build("worker", package_version())
         begin_at_zero((REDIS_RECONNECTS,), component="worker")
-        begin_at_zero((WORKER_TURNS,), pool=self.options.pool)
+        begin_at_zero((WORKER_TURNS, STATE_LOST), pool=self.options.pool)
         begin_at_zero((FENCING_REJECTIONS,), pool=self.options.pool, op="finish")
         WORKER_READY.set_function(lambda: float(self.is_ready))
         INFRASTRUCTURE_UP.labels(type=self._kind.type).set_function(lambda: float(self._kind.is_well()))

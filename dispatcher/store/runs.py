@@ -104,6 +104,11 @@ class RunStore:
             raise self._link.error(error) from error
         return [row == [claim[1].encode(), row[1]] and row[1] in _HELD for claim, row in zip(claims, rows, strict=True)]
 
+    async def are_known(self, pool: str, ids: Iterable[str]) -> list[bool]:
+        """Whether each run has a record. Raises ServerError."""
+        root = root_of(pool)
+        return [bool(found) for found in await self._link.execute(("EXISTS", keys.record(root, run)) for run in ids)]
+
     async def get(self, pool: str, run_id: str) -> Run:
         """The run as it is now. Raises RunNotFound."""
         found = await self.get_many(pool, [run_id])

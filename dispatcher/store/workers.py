@@ -147,8 +147,11 @@ class WorkerStore:
         return last, letters
 
     async def spec(self, pool: str, run_id: str) -> bytes:
-        """The spec of a run that was too large to be handed off, b'' when it is gone."""
-        raw: bytes | None = await self._link.client.get(keys.record(root_of(pool), run_id))
+        """The spec of a run that was too large to be handed off, b'' when it is gone. Raises ServerError."""
+        try:
+            raw: bytes | None = await self._link.client.get(keys.record(root_of(pool), run_id))
+        except (RedisError, OSError) as error:
+            raise self._link.error(error) from error
         return decode_record(raw).spec if raw else b""
 
     async def suspend(self, pool: str, worker: str, claim: Claim) -> str:

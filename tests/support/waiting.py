@@ -36,6 +36,11 @@ async def wait_until(
     raise AssertionError(_never(description, timeout, answer))
 
 
+async def let_pass(seconds: float) -> None:
+    """Let real time go by, where the time itself is what is tested: an outage of so many seconds."""
+    await anyio.sleep(seconds)
+
+
 def wait_until_sync(
     predicate: Callable[[], T],
     *,
