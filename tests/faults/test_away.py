@@ -21,7 +21,7 @@ from tests.support.stack import PROGRAMS, Stack, running
 from tests.support.waiting import let_pass, wait_until
 from tests.support.witness import Witness
 
-LEASE = 3.0
+LONG, LEASE = 20.0, 6.0
 SLACK = 5.0  # two cores, shared with everything else
 KINDS = ["function", "process"]
 PROGRAM = "from dispatcher.cli import main; main()"
@@ -30,8 +30,8 @@ PROGRAM = "from dispatcher.cli import main; main()"
 class Place:
     """A worker as people start it, a dispatcher and a scheduler, all in processes of their own."""
 
-    def __init__(self, stack: Stack, kind: str, witness: Witness, children: Children) -> None:
-        self.stack, self.kind, self.witness, self._children = stack, kind, witness, children
+    def __init__(self, stack: Stack, kind: str, witness: Witness, children: Children, lease: float) -> None:
+        self.stack, self.kind, self.witness, self._children, self._lease = stack, kind, witness, children, lease
         self.health = f"127.0.0.1:{free_port()}"
 
     async def start(self) -> "Place":
@@ -40,7 +40,7 @@ class Place:
             await self.stack.service_process(self._children, name)
         app = ["--app", "witnessing:functions"] if self.kind == "function" else []
         self.worker = self._children.python(
-            "-c", PROGRAM, "worker", "start", "--pool", "work", "--lease", f"{LEASE}s", *app,
+            "-c", PROGRAM, "worker", "start", "--pool", "work", "--lease", f"{self._lease}s", *app,
             cwd=PROGRAMS,
             env={
                 **self.witness.environment, "SLUICE_REDIS_URL": self.stack.url, "SLUICE_HEALTH": self.health,
@@ -81,6 +81,11 @@ class Place:
         await wait_until(lambda: self.is_over(run), description="its end is known")
 
 
+def listeners(server: Server) -> int:
+    """How many runs somebody waits for."""
+    return server.call("KEYS", "sluice:{work}:listeners:*").count("listeners:")
+
+
 def ready(address: str) -> bool:
     try:
         with urllib.request.urlopen(f"http://{address}/readyz", timeout=10) as answer:
@@ -92,9 +97,11 @@ def ready(address: str) -> bool:
 
 
 @contextlib.asynccontextmanager
-async def placed(server: Server, kind: str, witness: Witness, children: Children) -> AsyncIterator[Place]:
+async def placed(
+    server: Server, kind: str, witness: Witness, children: Children, lease: float = LEASE
+) -> AsyncIterator[Place]:
     async with running(server.url) as stack:
-        yield await Place(stack, kind, witness, children).start()
+        yield await Place(stack, kind, witness, children, lease).start()
 
 
 def is_gone(witness: Witness, name: str) -> bool:
@@ -111,7 +118,7 @@ async def test_an_outage_shorter_than_the_lease_shows_nowhere(
     """Runs go on, one that ends meanwhile is told afterwards, and who waits for a result gets it."""
     gates = tmp_path / "soon", tmp_path / "late"
     server = new_server("redis", aof=True, settings={"appendfsync": "always"})
-    async with placed(server, kind, witness, children) as place, Client(server.url) as client:
+    async with placed(server, kind, witness, children, LONG) as place, Client(server.url) as client:
         runs = [await place.publish("wait_for_gate", gate.name, gate=gate) for gate in gates]
         await wait_until(lambda: len(witness.count("start")) == 2, description="both run", timeout=30)
         async with anyio.create_task_group() as group:
@@ -122,11 +129,12 @@ async def test_an_outage_shorter_than_the_lease_shows_nowhere(
 
             for run in runs:
                 group.start_soon(wait, run)
+            await wait_until(lambda: listeners(server) == 2, description="both are waited for")
             (worker,) = await place.stack.client.workers.list(pool="work")
             server.kill()
             gates[0].touch()
             await wait_until(lambda: witness.count("end")["soon"], description="it ends while Redis is away")
-            await let_pass(0.8)
+            await let_pass(0.9)
             server.start()
             began = time.monotonic()
             await place.consumed(began, figures, f"Redis back, until a {kind} worker consumed again")
@@ -163,7 +171,7 @@ async def test_an_outage_longer_than_the_lease_stops_runs_and_loses_none(
         await wait_until(lambda: is_gone(witness, "late"), description="what ran is stopped", timeout=LEASE + SLACK)
         figures.note(f"Redis away, until a {kind} worker is red and has stopped its runs", time.monotonic() - killed)
         assert red < LEASE + SLACK
-        await let_pass(max(0.0, killed + 1.5 * LEASE - time.monotonic()))
+        await let_pass(max(0.0, killed + 1.2 * LEASE - time.monotonic()))
         server.start()
         began = time.monotonic()
         await wait_until(place.is_ready, description="the worker is green again", timeout=5 + SLACK)
