@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         DeploymentNotFound,
         InvalidInput,
         NoRun,
+        NotDurable,
         NotFound,
         PayloadTooLarge,
         PoolNotFound,
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Autoscale", "BlockingClient", "ClaimLost", "Client", "Conflict", "Context", "Deployment", "DeploymentExists",
-    "DeploymentNotFound", "InvalidInput", "LogLine", "NoRun", "NotFound", "PayloadTooLarge", "PoolNotFound",
-    "Publish", "Published", "QueueDeleting", "QueueNotFound", "ResultTimeout",
+    "DeploymentNotFound", "InvalidInput", "LogLine", "NoRun", "NotDurable", "NotFound", "PayloadTooLarge",
+    "PoolNotFound", "Publish", "Published", "QueueDeleting", "QueueNotFound", "ResultTimeout",
     "RetryPolicy", "Run", "RunFailed", "RunNotFound", "RunNotOver", "RunOptions", "RunState", "ServerError",
     "SluiceError", "WorkPool", "WorkQueue", "WorkerStuck", "context",
 ]  # fmt: skip

@@ -15,8 +15,13 @@ SluiceError
     ClaimLost               a run's code speaks for a claim that is over
     NoRun                   `context` was used where no run is executed
     SettingsError           an environment variable with a bad value
-    ServerError             ServerUnreachable, ServerUnfit (too old, eviction policy), CredentialsRefused
+    ServerError             ServerUnreachable, ServerUnfit (too old, eviction policy), CredentialsRefused,
+                            NotDurable (published, but not as safely as was asked)
 """
+
+from collections.abc import Iterable
+
+_SHOWN = 3
 
 
 class SluiceError(Exception):
@@ -310,3 +315,19 @@ class ServerUnfit(ServerError):
 
 class CredentialsRefused(ServerUnfit):
     """The server wants other credentials, or they do not permit what Sluice does."""
+
+
+class NotDurable(ServerError):
+    """Runs were published, but it is not known that they are as safe as was asked; they may be executed as they are."""
+
+    run_ids: tuple[str, ...] = ()
+
+    def __init__(self, level: str, run_ids: Iterable[str], reached: str) -> None:
+        """`reached` says how far it came."""
+        self.level, self.run_ids, self.reached = level, tuple(run_ids), reached
+        first = ", ".join(self.run_ids[:_SHOWN])
+        more = f" and {len(self.run_ids) - _SHOWN} more" if len(self.run_ids) > _SHOWN else ""
+        super().__init__(
+            f"published, but not known to be {level!r}: {reached}. Runs {first}{more} are in the server's memory and "
+            "may get lost with it: publish them again under these run ids, which doubles none and waits once more"
+        )

@@ -25,6 +25,12 @@ WHEN_FULL: dict[str, str] = {
     "replace": "the oldest one is cancelled, reason replaced",
     "wait_one": "one waits, any more is skipped",
 }
+DURABILITY: dict[str, str] = {
+    "fast": "the server has it in memory",
+    "fsync": "it is on the master's disk",
+    "replicated": "a replica has it, too",
+}
+"""What is known when a publish is answered."""
 
 
 def check_name(what: str, name: str) -> str:
@@ -64,6 +70,20 @@ def check_when_full(when_full: str) -> str:
     if when_full not in WHEN_FULL:
         raise InvalidInput(f"{when_full!r} is nothing to do when a key is full: one of {', '.join(WHEN_FULL)}")
     return when_full
+
+
+def check_durability(level: str) -> str:
+    """Return a level of durability, or raise InvalidInput."""
+    if not isinstance(level, str) or level not in DURABILITY:
+        raise InvalidInput(f"{level!r} is no level of durability: one of {', '.join(DURABILITY)}")
+    return level
+
+
+def check_durability_timeout(seconds: float) -> float:
+    """Return how long a publish waits until it is durable, in seconds, or raise InvalidInput."""
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0.01 <= seconds <= 3600:
+        raise InvalidInput(f"{seconds!r} is no time to wait until a run is durable: 0.01 to 3,600 seconds")
+    return float(seconds)
 
 
 def check_priority(priority: int) -> int:

@@ -56,6 +56,12 @@ class Settings(BaseSettings):
         description="A file with its password, when the address has none.",
     )
     pool: Name = Field(default="default", description="The work pool when a command names none.")
+    durability: Literal["fast", "fsync", "replicated"] = Field(
+        default="fast", description="What a publish waits for when it does not say: memory, disk or a replica."
+    )
+    durability_timeout: float = Field(
+        default=5, ge=0.01, le=3600, description="How long a publish waits for disk or replica, in seconds."
+    )
     lease_seconds: float = Field(
         default=15, ge=0.2, le=3600, description="How long a silent worker keeps its runs, in seconds."
     )

@@ -99,9 +99,10 @@ class Assistance:
         target = pool or self._place.pool
         token = run.token if target == self._place.pool else ""
         drafts = [self._draft(run, token, *row) for row in rows]
+        level = rows[0][2].get("durability") if rows else None  # of all: they are one publish, or one map
         statuses: list[str] = []
         for start in range(0, len(drafts), 500):
-            publish = partial(self._store.runs.publish, target, drafts[start : start + 500])
+            publish = partial(self._store.runs.publish, target, drafts[start : start + 500], level)
             statuses += await self._patiently(publish)
         if "fenced" in statuses:
             raise ClaimLost(run.id)
@@ -113,6 +114,8 @@ class Assistance:
     def _draft(
         self, run: HandOff, token: str, function: str | None, parameters: Mapping[str, Any], options: dict[str, Any]
     ) -> WireRun:
+        if (level := self._store.runs.durability) != "fast":
+            options = {"durability": level, **options}
         wire = draft(function, parameters, _options(options, run.id), self._clock, codec.PAYLOAD_LIMIT)
         return wire._replace(extra=codec.amend_extra(wire.extra, parent_token=token)) if token else wire
 

@@ -14,6 +14,7 @@ from dispatcher.cli.values import duration, optional_duration
 from dispatcher.models import WorkerInfo
 from dispatcher.names import AHEAD
 from dispatcher.settings import Settings
+from dispatcher.store import Durability
 
 from .service import make_worker
 from .worker import WorkerOptions, clean_host, run_worker
@@ -95,6 +96,7 @@ def start(
         cancel_grace=duration(cancel_grace),
         prefetch=prefetch_seconds,
         trace_parenting=settings.trace_parenting,
+        durability=Durability(settings.durability, settings.durability_timeout),
     )
     run_service(settings, lambda: _work(settings, options, type, app, health))
 

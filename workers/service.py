@@ -10,7 +10,7 @@ from anyio.abc import TaskStatus
 from dispatcher.errors import InvalidInput, PoolNotFound, WorkerTypeMismatch
 from dispatcher.log import get_logger
 from dispatcher.settings import Settings
-from dispatcher.store import Store
+from dispatcher.store import Durability, Store
 
 from .contract import WorkerType
 from .worker import Worker, WorkerOptions, run_worker
@@ -90,6 +90,7 @@ async def serve(
     options = WorkerOptions(
         pool=settings.pool, limit=limit, lease=settings.lease_seconds, grace=settings.grace_seconds,
         trace_parenting=settings.trace_parenting,
+        durability=Durability(settings.durability, settings.durability_timeout),
     )  # fmt: skip
     worker = await make_worker(settings.redis_url, options, None, app, Path.cwd())
     async with worker:

@@ -25,7 +25,7 @@ from dispatcher.metrics import (
     show_build,
 )
 from dispatcher.names import check_name, lane_name
-from dispatcher.store import Joining, Store
+from dispatcher.store import FAST, Durability, Joining, Store
 
 from .contract import WorkerType
 from .heartbeat import HeartbeatThread, HeartMaker
@@ -51,7 +51,8 @@ class WorkerOptions:
 
     In seconds: `lease`, 2 at least; `grace` for its runs when it is to stop; `cancel_grace` for a run that is cancelled
     or timed out; `prefetch`, how long before they are due runs are prepared, as its type says when None.
-    `trace_parenting`: whether the trace of a run links to its publisher's, or goes on in it.
+    `trace_parenting`: whether the trace of a run links to its publisher's, or goes on in it. `durability` is that of
+    what its runs publish, where they do not say.
     """
 
     pool: str = "default"
@@ -67,6 +68,7 @@ class WorkerOptions:
     cancel_grace: float = 10.0
     prefetch: float | None = None
     trace_parenting: Literal["link", "child"] = "link"
+    durability: Durability = FAST
 
     def __post_init__(self) -> None:
         check_name("pool", self.pool)
@@ -103,7 +105,7 @@ class Worker:
         """`url` of the server, or a store for this worker alone; `suffix` makes each id of it a new one."""
         if options.prefetch and kind.auto_start:
             raise InvalidInput(f"{kind.type} workers have nothing to prepare: leave `prefetch` out")
-        self._store = Store(url) if isinstance(url, str) else url
+        self._store = Store(url, options.durability) if isinstance(url, str) else url
         self._heart, self._suffix = heart, suffix
         self._kind, self.options = kind, options
         self._clock = clock or SystemClock()

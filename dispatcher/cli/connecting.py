@@ -49,5 +49,9 @@ async def connected(pool: str | None = None) -> "AsyncGenerator[Client]":
     from ..settings import read_settings
 
     settings = read_settings()
-    async with Client(server_url(settings), pool=pool or settings.pool, payload_limit=settings.payload_limit) as client:
+    client = Client(
+        server_url(settings), pool=pool or settings.pool, payload_limit=settings.payload_limit,
+        durability=settings.durability, durability_timeout=settings.durability_timeout,
+    )  # fmt: skip
+    async with client:
         yield client

@@ -15,6 +15,7 @@ class ExitCode(IntEnum):
     CONFLICT = 4
     REFUSED = 5
     UNREACHABLE = 6
+    NOT_DURABLE = 7
     RUN_FAILED = 10
     RUN_CANCELLED = 11
     RUN_CRASHED = 12
@@ -38,6 +39,7 @@ _CODES: tuple[tuple[type[Exception], ExitCode], ...] = (
     (errors.CredentialsRefused, ExitCode.REFUSED),
     (errors.ServerUnfit, ExitCode.CONFLICT),
     (errors.ServerUnreachable, ExitCode.UNREACHABLE),
+    (errors.NotDurable, ExitCode.NOT_DURABLE),
     (errors.ResultTimeout, ExitCode.TIMEOUT),
     (errors.WorkerStuck, ExitCode.STUCK),
 )

@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
@@ -105,6 +105,9 @@ async def publish(
     idempotency_key: Annotated[
         str | None, Parameter(help="Another publish with this key within a day is this.")
     ] = None,
+    durability: Annotated[
+        Literal["fast", "fsync", "replicated"] | None, Parameter(help="What it waits for: memory, disk or a replica.")
+    ] = None,
     name: Annotated[str | None, Parameter(help="A name for people.")] = None,
     tag: Annotated[Repeated, Parameter(help="A word to find it by; repeatable.")] = (),
     watch: Annotated[bool, Parameter(help="Wait for its end: prints the result, exits by how it ended.")] = False,
@@ -129,6 +132,7 @@ async def publish(
         expires=None if expires is None else moment(expires),
         timeout=optional_duration(timeout),
         idempotency_key=idempotency_key,
+        durability=durability,
         name=name,
         tags=tag,
         retry=RetryPolicy(retries) if retry_delay is None else RetryPolicy(retries, delay=duration(retry_delay)),

@@ -47,10 +47,18 @@ def _call(method: Callable[Concatenate[Client, P], Awaitable[T]]) -> Callable[Co
 class BlockingClient:
     """As Client, over an event loop in a thread of its own. Use as a context manager."""
 
-    def __init__(self, url: str = DEFAULT_URL, *, pool: str = "default") -> None:
+    def __init__(
+        self,
+        url: str = DEFAULT_URL,
+        *,
+        pool: str = "default",
+        durability: str = "fast",
+        durability_timeout: float = 5.0,
+    ) -> None:
+        make = partial(Client, url, pool=pool, durability=durability, durability_timeout=durability_timeout)
         with ExitStack() as opening:
             self._portal = opening.enter_context(start_blocking_portal())
-            self.client = self._portal.call(partial(Client, url, pool=pool))
+            self.client = self._portal.call(make)
             self._closing = opening.pop_all()
         self.pools = Namespace(self._portal, self.client.pools)
         self.queues = Namespace(self._portal, self.client.queues)

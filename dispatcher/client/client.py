@@ -11,12 +11,12 @@ from typing import Any, Self, Unpack, cast
 from .. import tracing
 from ..clock import Clock, SystemClock
 from ..deployments import Stored, read_deployment
-from ..errors import InvalidInput, ResultTimeout
+from ..errors import InvalidInput, NotDurable, ResultTimeout
 from ..ids import new_run_id, random_suffix
 from ..models import LogLine, Published, Run, RunState
-from ..names import check_name
+from ..names import check_durability, check_durability_timeout, check_name
 from ..spans import begin_publish, published
-from ..store import Store, WireRun
+from ..store import Durability, Store, WireRun
 from ..store.runs import PUBLISH_AT_ONCE
 from .administration import Limits, Pools, Queues, Workers
 from .again import DeadLetters, again
@@ -47,13 +47,20 @@ class Client:
         clock: Clock | None = None,
         payload_limit: int = 512 * 1024,
         suffix: Callable[[int], str] = random_suffix,
+        durability: str = "fast",
+        durability_timeout: float = 5.0,
     ) -> None:
-        """`url` of the server, or a store for this client alone; `suffix` makes the name under which it is told."""
+        """`url` of the server, or a store for this client alone; `suffix` makes the name under which it is told.
+
+        `durability` is that of publishes that ask for none; for `durability_timeout` seconds they wait for it.
+        """
         self.pool = check_name("pool", pool)
         self._clock = clock or SystemClock()
         self._limit = payload_limit
-        self._store = Store(url) if isinstance(url, str) else url
-        self._publishers: dict[str, Coalescer[WireRun, str]] = {}
+        self._durability = check_durability(durability)
+        default = Durability(durability, check_durability_timeout(durability_timeout))
+        self._store = Store(url, default) if isinstance(url, str) else url
+        self._publishers: dict[tuple[str, str], Coalescer[WireRun, str]] = {}
         self._waiter = Waiter(self._store, self._clock, suffix)
         self.pools = Pools(self._store)
         self.queues = Queues(self._store, self.pool)
@@ -94,7 +101,9 @@ class Client:
         """Publish one run. Options are RunOptions: queue, labels, keys, at, delay, expires, retries, timeout, ...
 
         Workers of other types than `function` execute `command=[...]` or `entrypoint="file.py:function"` instead.
-        Raises InvalidInput (nothing was published), PoolNotFound, QueueDeleting, ServerError.
+        With `durability="fsync"` or `"replicated"` it returns when the run is on disk or in a replica.
+        Raises InvalidInput (nothing was published), PoolNotFound, QueueDeleting, ServerError; NotDurable: it was
+        published.
         """
         target = pool or self.pool
         if not tracing.is_on():
@@ -108,6 +117,7 @@ class Client:
         """Publish many, in order, 500 a call. All are checked before the first is written.
 
         After ServerError or PoolNotFound some may be published; publishing again with the same `run_id`s is safe.
+        NotDurable names those that are published and not proven; what follows them is not published.
         """
         target = pool or self.pool
         asked = [Publish(run) if isinstance(run, str) else run for run in runs]
@@ -120,27 +130,37 @@ class Client:
     async def _publish(
         self, target: str, function: str | None, parameters: Mapping[str, Any] | None, options: RunOptions
     ) -> Published:
-        run = draft(function, parameters, options, self._clock, self._limit)
-        publisher = self._publishers.get(target) or self._publisher(target)
-        return _published(target, run, await publisher(run), options)
+        level = options.get("durability") or self._durability
+        run = self._draft(function, parameters, options)
+        publisher = self._publishers.get((target, level)) or self._publisher(target, level)
+        try:
+            return _published(target, run, await publisher(run), options)
+        except NotDurable as error:  # of all that travelled together
+            raise NotDurable(level, [run.id], error.reached) from error
 
     async def _publish_many(self, target: str, asked: "builtins.list[Publish]") -> "builtins.list[Published]":
-        drafts = [draft(run.function, run.parameters, run.options or {}, self._clock, self._limit) for run in asked]
+        drafts = [self._draft(run.function, run.parameters, run.options or {}) for run in asked]
+        levels = [(run.options or {}).get("durability") or self._durability for run in asked]
         statuses: list[str] = []
-        for part in _parts(drafts):
-            statuses += await self._store.runs.publish(target, part)
+        for level, part in _parts(drafts, levels):
+            statuses += await self._store.runs.publish(target, part, level)
         return [
             _published(target, drafted, status, run.options or {})
             for run, drafted, status in zip(asked, drafts, statuses, strict=True)
         ]
 
-    def _publisher(self, pool: str) -> Coalescer[WireRun, str]:
+    def _draft(self, function: str | None, parameters: Mapping[str, Any] | None, options: RunOptions) -> WireRun:
+        if self._durability != "fast" and not options.get("durability"):
+            options = {**options, "durability": self._durability}
+        return draft(function, parameters, options, self._clock, self._limit)
+
+    def _publisher(self, pool: str, level: str) -> Coalescer[WireRun, str]:
         check_name("pool", pool)
 
         async def send(runs: Sequence[WireRun]) -> Sequence[str]:
-            return await self._store.runs.publish(pool, runs)
+            return await self._store.runs.publish(pool, runs, level)
 
-        return self._publishers.setdefault(pool, Coalescer(send, PUBLISH_AT_ONCE))
+        return self._publishers.setdefault((pool, level), Coalescer(send, PUBLISH_AT_ONCE))
 
     async def get(self, run: Published | str, *, pool: str | None = None) -> Run:
         """The run as it is now. Raises RunNotFound."""
@@ -163,8 +183,9 @@ class Client:
     async def retry(self, run: Published | str, *, pool: str | None = None) -> Published:
         """Publish a run that is over once more, as it was: a new run that names it. Raises RunNotFound, RunNotOver."""
         run_id, target = self._which(run, pool)
-        wire = again(await self._store.runs.get(target, run_id), new_run_id())
-        await self._store.runs.publish(target, [wire])
+        found = await self._store.runs.get(target, run_id)
+        wire = again(found, new_run_id())
+        await self._store.runs.publish(target, [wire], str(found.spec.durability))
         return Published(wire.id, target, is_new=True)
 
     async def cancel(self, *runs: Published | str, children: bool = False, pool: str | None = None) -> list[str]:
@@ -240,15 +261,15 @@ def _published(pool: str, run: WireRun, status: str, options: RunOptions) -> Pub
     return Published(run.id, pool, is_new=not status or options.get("run_id") is None)
 
 
-def _parts(drafts: Sequence[WireRun]) -> Iterable[Sequence[WireRun]]:
-    """Batches of at most 500 runs and about 8 MB."""
+def _parts(drafts: Sequence[WireRun], levels: Sequence[str]) -> Iterable[tuple[str, Sequence[WireRun]]]:
+    """Batches of one durability, of at most 500 runs and about 8 MB."""
     part: list[WireRun] = []
-    size = 0
-    for run in drafts:
-        if part and (len(part) == PUBLISH_AT_ONCE or size + len(run.spec) > _BYTES_AT_ONCE):
-            yield part
+    size, last = 0, ""
+    for run, level in zip(drafts, levels, strict=True):
+        if part and (level != last or len(part) == PUBLISH_AT_ONCE or size + len(run.spec) > _BYTES_AT_ONCE):
+            yield last, part
             part, size = [], 0
         part.append(run)
-        size += len(run.spec)
+        size, last = size + len(run.spec), level
     if part:
-        yield part
+        yield last, part

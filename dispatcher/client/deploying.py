@@ -214,7 +214,7 @@ class Deployments:
 
     async def _publish(self, stored: Stored, instance: Instance, options: dict[str, Any]) -> Published:
         wire = draft_instance(instance, _with_deadline(stored, options), self._clock, self._limit)
-        (status,) = await self._all.runs.publish(stored.pool, [wire])
+        (status,) = await self._all.runs.publish(stored.pool, [wire], options.get("durability"))
         if status.startswith("same "):
             return Published(status[5:], stored.pool, is_new=False)
         return Published(wire.id, stored.pool, is_new=not status or not options.get("run_id"))

@@ -13,7 +13,7 @@ from ..clock import Clock
 from ..errors import InvalidInput
 from ..ids import new_run_id
 from ..models import RetryPolicy, RunSpec
-from ..names import bucket_name, check_keys, check_labels, check_name
+from ..names import bucket_name, check_durability, check_keys, check_labels, check_name
 from ..store import WireRun
 
 Seconds = float | timedelta
@@ -45,6 +45,7 @@ class RunOptions(TypedDict, total=False):
     job_variables: Mapping[str, Any] | None
     parent: str | None
     traceparent: str | None
+    durability: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,13 +216,14 @@ def draft(
         return WireRun(new_run_id(), bucket, b"", codec.encode_plain_spec(_function(function), given, limit))
     at, deadline = _start(options, clock), _deadline(options, clock)
     timeout, name, parent = options.get("timeout"), options.get("name"), options.get("parent")
-    variables, trace = options.get("job_variables"), options.get("traceparent")
+    variables, trace, level = options.get("job_variables"), options.get("traceparent"), options.get("durability")
     spec = RunSpec(
         **_work(function, options),
         parameters=given,
         job_variables=None if variables is None else _mapping("job variables", variables),
         parent=None if parent is None else _run_id(parent),
         traceparent=None if trace is None else tracing.check_traceparent(trace),
+        durability=None if level is None else check_durability(level),
         name=None if name is None else _text("name", name),
         tags=tuple(_text("tag", tag) for tag in _words("tags", options.get("tags", ()))),
         retry=_retry(options),

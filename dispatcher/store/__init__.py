@@ -6,6 +6,7 @@ from typing import Self
 from .care import CareStore, Promotion, Tick
 from .dead import DeadStore
 from .deployments import Agenda, DeploymentStore, Due, Fire, ScheduleRow
+from .durable import FAST, Durability
 from .intake import IntakeStore
 from .link import Link
 from .listing import RunLister
@@ -16,20 +17,20 @@ from .snapshots import MOST_POOLS, ServerSnapshot, ServerSnapshots, SnapshotStor
 from .workers import Beat, Claim, Heartbeats, Joining, Letters, Turn, WorkerStore
 
 __all__ = [
-    "MOST_POOLS", "Agenda", "Beat", "CareStore", "Claim", "DeadStore", "DeploymentStore", "Due", "End", "Fire",
-    "Heartbeats", "IntakeStore", "Joining", "Letters", "LimitStore", "Link", "LogChunk", "LogReader", "LogStore",
-    "PoolStore", "Promotion", "QueueStore", "RunLister", "RunStore", "ScheduleRow", "ServerSnapshot", "ServerSnapshots",
-    "SnapshotStore", "Store", "Tick", "Turn", "WireRun", "WorkerStore", "end_result",
+    "FAST", "MOST_POOLS", "Agenda", "Beat", "CareStore", "Claim", "DeadStore", "DeploymentStore", "Due", "Durability",
+    "End", "Fire", "Heartbeats", "IntakeStore", "Joining", "Letters", "LimitStore", "Link", "LogChunk", "LogReader",
+    "LogStore", "PoolStore", "Promotion", "QueueStore", "RunLister", "RunStore", "ScheduleRow", "ServerSnapshot",
+    "ServerSnapshots", "SnapshotStore", "Store", "Tick", "Turn", "WireRun", "WorkerStore", "end_result",
 ]  # fmt: skip
 
 
 class Store:
     """All stores over one link. Async context manager; leaving it closes the connections."""
 
-    def __init__(self, way: str | Link) -> None:
-        """`way` to the server: its URL, or a link of another kind."""
+    def __init__(self, way: str | Link, durability: Durability = FAST) -> None:
+        """`way` to the server: its URL, or a link of another kind; `durability` of publishes which ask for none."""
         self.link = Link(way) if isinstance(way, str) else way
-        self.runs = RunStore(self.link)
+        self.runs = RunStore(self.link, durability)
         self.snapshots = SnapshotStore(self.link)
         self.lister = RunLister(self.link, self.runs)
         self.pools = PoolStore(self.link)

@@ -5,6 +5,7 @@ calls      scripts, over one connection, retried: every script can be sent twice
 turns      a worker's turns: as calls, but its loop decides when to say it again.
 blocking   finite BLOCK and a socket timeout above it; redis-py's defaults would abandon a read and lose its reply.
 heartbeat  a thread's own, short timeout, no retry: late news of a lease is no news.
+durable    publishes that wait for the disk or a replica, each over a connection of its own meanwhile.
 observing  a thread's own, short timeout, one retry: a connection that was closed meanwhile is no outage.
 """
 
@@ -72,6 +73,11 @@ def _open_blocking(url: str, **settings: Any) -> Any:
 
 def _patient() -> AsyncRetry:
     return AsyncRetry(ExponentialWithJitterBackoff(base=0.02, cap=1), retries=6)
+
+
+def durable(url: str) -> Any:
+    """A client for publishes that wait on the server; whoever sends them bounds the time."""
+    return _open(url, socket_timeout=None, socket_connect_timeout=3, retry=_patient())
 
 
 def heartbeats(url: str, lease_seconds: float) -> Any:

@@ -30,6 +30,7 @@ class Link:
         self.calls: Any = connection.calls(url)
         self.turns: Any = connection.turns(url)
         self.blocking: Any = connection.blocking(url)
+        self.durable: Any = connection.durable(url)
         self.now_ms = 0
 
     async def check(self) -> list[str]:
@@ -99,7 +100,7 @@ class Link:
     async def close(self) -> None:
         """Close all connections, also when the caller is being cancelled."""
         with anyio.CancelScope(shield=True):
-            for client in (self.client, self.calls, self.turns, self.blocking):
+            for client in (self.client, self.calls, self.turns, self.blocking, self.durable):
                 await client.aclose()
 
 

@@ -10,7 +10,8 @@ from .. import codec, keys
 from ..errors import InvalidInput, PoolNotFound, QueueDeleting, RunNotFound
 from ..ids import published_at_ms
 from ..models import Run, RunState
-from ..names import split_bucket
+from ..names import DURABILITY, split_bucket
+from .durable import Durability, DurablePublisher
 from .link import Link, root_of
 
 PUBLISH_AT_ONCE = 500
@@ -41,18 +42,25 @@ def _when(ms: float | str | None) -> datetime | None:
 class RunStore:
     """Transitions and readings of runs."""
 
-    def __init__(self, link: Link) -> None:
-        self._link = link
+    def __init__(self, link: Link, durability: Durability) -> None:
+        self._link, self.durability = link, durability.level
+        self._durable = DurablePublisher(link, durability.seconds)
 
-    async def publish(self, pool: str, runs: Sequence[WireRun]) -> list[str]:
+    async def publish(self, pool: str, runs: Sequence[WireRun], durability: str | None = None) -> list[str]:
         """Publish; '' for each new run, 'exists', 'same <id>' or 'fenced' for the others. Repeatable.
 
-        Raises PoolNotFound, QueueDeleting, InvalidInput, ServerError; then none of these runs was published.
+        `durability` says what is to be known before this returns: names.DURABILITY; None, or what nobody knows, is this
+        store's own level. Raises PoolNotFound, QueueDeleting, InvalidInput, ServerError: then none of these runs was
+        published. NotDurable: they are.
         """
         flat: list[str | bytes] = []
         for run in runs:
             flat += run
-        reply = await self._link.call("publish", pool, self._link.now_ms, *flat)
+        level = durability if durability in DURABILITY else self.durability
+        if level == "fast":
+            reply = await self._link.call("publish", pool, self._link.now_ms, *flat)
+        else:
+            reply = await self._durable.publish(pool, level, [run.id for run in runs], flat)
         if reply[0] == b"no_pool":
             raise PoolNotFound(pool)
         if reply[0] == b"deleting":
