@@ -1,12 +1,13 @@
 """All checks, in order: this installation, the server, its pools, what was left over."""
 
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 
 from ..clock import Clock
 from ..errors import CredentialsRefused, ServerError
 from ..settings import shown
 from ..store import Store
-from ..store.inspection import Inspection, PoolLook
+from ..store.inspection import Inspection, PoolLook, ServerLook
 from ..store.leftovers import LeftoverSearch
 from . import pools
 from .findings import Finding, error, fine
@@ -22,11 +23,11 @@ async def examine(store: Store, clock: Clock, tick_ms: int) -> list[Finding]:
     found = check_packages()
     inspection = Inspection(store.link)
     try:
-        look = await inspection.server(clock)
+        servers = await inspection.servers(clock)
     except ServerError as fault:
         return [*found, _away(fault)]
     found.append(fine("server", f"{shown(store.link.url)} answers"))
-    found += [check(look) for check in SERVER_CHECKS]
+    found += [_placed(check(look), look, servers) for look in servers for check in SERVER_CHECKS]
     try:
         found.append(check_permissions(await inspection.refused_commands("doctor")))
         names = await store.pools.names()
@@ -43,7 +44,9 @@ async def _check_pool(store: Store, look: PoolLook, tick_ms: int) -> list[Findin
     if not look.exists:
         return []  # the catalogue's own check says so
     workers = await store.workers.list(look.name)
+    place = [fine("place", f"on {look.place}", look.name)] if look.place else []
     return [
+        *place,
         pools.check_workers(look, workers, _our_version()),
         pools.check_served(look, workers),
         pools.check_dispatcher(look, tick_ms),
@@ -52,6 +55,11 @@ async def _check_pool(store: Store, look: PoolLook, tick_ms: int) -> list[Findin
         pools.check_adoption(look),
         pools.check_test_clock(look),
     ]
+
+
+def _placed(finding: Finding, look: ServerLook, servers: list[ServerLook]) -> Finding:
+    """Which of several servers it is about."""
+    return finding if len(servers) == 1 else replace(finding, finding=f"{look.place}: {finding.finding}")
 
 
 def _away(fault: ServerError) -> Finding:

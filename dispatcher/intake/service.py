@@ -124,7 +124,7 @@ class Intake:
             else:
                 documents.append(examine(stream, entry))
         is_timed = any(not isinstance(found, str) and found.counts_from_now for found in documents)
-        now_ms = await self._store.now_ms() if is_timed else 0
+        now_ms = await self._store.now_ms(stream.pool) if is_timed else 0
         return [
             Verdict(entry.id, found if isinstance(found, str) else compose(stream, entry, found, now_ms, self._limit))
             for entry, found in zip(entries, documents, strict=True)

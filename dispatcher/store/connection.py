@@ -9,6 +9,7 @@ durable    publishes that wait for the disk or a replica, each over a connection
 observing  a thread's own, short timeout, one retry: a connection that was closed meanwhile is no outage.
 """
 
+from functools import partial
 from typing import Any
 
 from redis.asyncio.retry import Retry as AsyncRetry
@@ -19,6 +20,9 @@ from redis.retry import Retry
 from ..addresses import read_address
 from ..errors import CredentialsRefused, ServerError, ServerUnfit, ServerUnreachable
 from ..redaction import hide_passwords
+from .cluster import Routed
+from .cluster_blocking import BlockingRouted
+from .cluster_reads import RoutedReads
 from .opening import open_blocking_server, open_server
 from .sentinels import AWAY, first_word, follow, follow_blocking
 
@@ -47,7 +51,22 @@ def turns(url: str) -> Any:
 
 def blocking(url: str) -> Any:
     """A client for one reader that waits up to BLOCK_MS at a time; `Link.read` sets the timeout above it."""
+    if read_address(url).kind == "cluster":
+        reads = _open(url, socket_timeout=None, socket_connect_timeout=3, retry=AsyncRetry(NoBackoff(), 0))
+        return RoutedReads(reads, READ_SECONDS)
     return _single(url, AsyncRetry(NoBackoff(), 0))
+
+
+async def masters(client: Any, url: str) -> dict[str, Any]:
+    """Clients of all masters there are, by address as it may be shown."""
+    if isinstance(client, Routed):
+        return dict(await client.masters())
+    return {hide_passwords(url): client}
+
+
+async def place(client: Any, key: str) -> str:
+    """Which of several masters has a key, '' where there is one."""
+    return await client.owner_of(key) if isinstance(client, Routed) else ""
 
 
 def _single(url: str, retry: AsyncRetry) -> Any:
@@ -60,6 +79,9 @@ def _open(url: str, **settings: Any) -> Any:
     address = read_address(url)
     if address.kind == "sentinel":
         return follow(address, **settings)
+    if address.kind == "cluster":
+        retry = settings.pop("retry")
+        return Routed(address, partial(open_server, retry=AsyncRetry(NoBackoff(), 0), **settings), retry)
     return open_server(url, **settings)
 
 
@@ -68,6 +90,9 @@ def _open_blocking(url: str, **settings: Any) -> Any:
     address = read_address(url)
     if address.kind == "sentinel":
         return follow_blocking(address, **settings)
+    if address.kind == "cluster":
+        retry = settings.pop("retry")
+        return BlockingRouted(address, partial(open_blocking_server, retry=Retry(NoBackoff(), 0), **settings), retry)
     return open_blocking_server(url, **settings)
 
 
@@ -117,12 +142,16 @@ def unfit_version(info: dict[str, Any]) -> str | None:
 async def check_server(client: Any, url: str) -> list[str]:
     """Raise ServerError where the server must not be used; return warnings where it should be set otherwise."""
     try:
-        info: dict[str, Any] = await client.info("server")
-        memory: dict[str, Any] = await client.info("memory")
-        persistence: dict[str, Any] = await client.info("persistence")
+        found = [await _check(node, shown) for shown, node in (await masters(client, url)).items()]
     except (RedisError, OSError) as error:
         raise server_error(url, error) from error
-    shown = hide_passwords(url)
+    return list(dict.fromkeys(warning for warnings in found for warning in warnings))
+
+
+async def _check(client: Any, shown: str) -> list[str]:
+    info: dict[str, Any] = await client.info("server")
+    memory: dict[str, Any] = await client.info("memory")
+    persistence: dict[str, Any] = await client.info("persistence")
     if why := unfit_version(info):
         raise ServerUnfit(f"the server at {shown}: {why}")
     policy = memory.get("maxmemory_policy", "noeviction")

@@ -41,12 +41,14 @@ _READ_DIRECTLY = ("XREAD STREAMS @ 0", "SCAN 0", "HGETALL @", "GETRANGE @ 0 0", 
 
 
 class ServerLook(NamedTuple):
-    """A server: `info` of INFO, `config` of CONFIG GET, or why there is none, and by how much its clock is ahead.
+    """A server at `place`: `info` of INFO, `config` of CONFIG GET, or why there is none.
 
-    The clock is known to within `slack_ms`, half the time that asking took. `unfit` says why it is too old.
+    Its clock is ahead of ours by `ahead_ms`, known to within `slack_ms`, half the time that asking took.
+    `unfit` says why it is too old.
     `default_may_not` has commands that the server's user `default` is forbidden on our keys, as far as we may know.
     """
 
+    place: str
     info: dict[str, Any]
     config: dict[str, str]
     no_config: str
@@ -57,7 +59,10 @@ class ServerLook(NamedTuple):
 
 
 class PoolLook(NamedTuple):
-    """A pool: queued runs by queue, classes that wait (queue|labels), the last tick, what is overdue, all in ms."""
+    """A pool: queued runs by queue, classes that wait (queue|labels), the last tick, what is overdue, all in ms.
+
+    `place` is the master that has it, '' where there is one alone.
+    """
 
     name: str
     exists: bool
@@ -71,6 +76,7 @@ class PoolLook(NamedTuple):
     lost: list[str]
     orphans: int
     has_test_clock: bool
+    place: str = ""
 
 
 class Inspection:
@@ -79,9 +85,11 @@ class Inspection:
     def __init__(self, link: Link) -> None:
         self._link = link
 
-    async def server(self, clock: Clock) -> ServerLook:
-        """The server, as far as this user may look."""
-        client = self._link.client
+    async def servers(self, clock: Clock) -> list[ServerLook]:
+        """The server, or each master of a cluster, as far as this user may look."""
+        return [await self._server(place, client, clock) for place, client in (await self._link.masters()).items()]
+
+    async def _server(self, place: str, client: Any, clock: Clock) -> ServerLook:
         info: dict[str, Any] = {}
         try:
             for section in ("server", "memory", "persistence", "replication"):
@@ -91,24 +99,25 @@ class Inspection:
             took = int((clock.monotonic() - began) * 1000)
         except (RedisError, OSError) as error:
             raise self._link.error(error) from error
-        config, no_config = await self._config()
+        config, no_config = await self._config(client)
         ahead = seconds * 1000 + micros // 1000 - before - took // 2
         return ServerLook(
-            info, config, no_config, ahead, took // 2 + 1, unfit_version(info), await self._forbidden_to_default()
+            place, info, config, no_config, ahead, took // 2 + 1, unfit_version(info),
+            await self._forbidden_to_default(client),
         )  # fmt: skip
 
-    async def _config(self) -> tuple[dict[str, str], str]:
+    async def _config(self, client: Any) -> tuple[dict[str, str], str]:
         try:
-            found: dict[Any, Any] = await self._link.client.config_get(*_CONFIG)
+            found: dict[Any, Any] = await client.config_get(*_CONFIG)
         except RedisError as error:  # forbidden, or renamed: everything else can still be looked at
             return {}, str(error)
         return {_text(name): _text(value) for name, value in found.items()}, ""
 
-    async def _forbidden_to_default(self) -> list[str]:
+    async def _forbidden_to_default(self, client: Any) -> list[str]:
         found = []
         for words in _WRITES:
             try:
-                answer = await self._link.client.execute_command("ACL", "DRYRUN", "default", *words.split())
+                answer = await client.execute_command("ACL", "DRYRUN", "default", *words.split())
             except RedisError:  # forbidden to us: nobody knows
                 return []
             if _text(answer) != "OK":
@@ -151,7 +160,7 @@ class Inspection:
         return PoolLook(
             name, bool(exists), paused == b"1", now, queued, await self._classes(root, queued, parked),
             int(tick) if tick else None, overdue, _score(first), sorted(map(_text, lost)), orphans,
-            bool(test_clock),
+            bool(test_clock), await self._link.place(name),
         )  # fmt: skip
 
     async def _classes(self, root: str, queued: Iterable[str], parked: list[bytes]) -> list[str]:

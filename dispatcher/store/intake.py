@@ -115,9 +115,9 @@ class IntakeStore(Settings):
         """Go on with an admission that a bound stopped."""
         await self._settle(pool, more=True)
 
-    async def now_ms(self) -> int:
-        """The server's clock."""
-        ((seconds, micros),) = await self._read(("TIME",))
+    async def now_ms(self, pool: str) -> int:
+        """The clock of the server that has the pool."""
+        (seconds, micros), _ = await self._read(("TIME",), ("EXISTS", root_of(pool)))
         return int(seconds) * 1000 + int(micros) // 1000
 
     async def rejected(self, pool: str, most: int, after: str = "") -> list[Rejected]:

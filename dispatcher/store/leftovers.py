@@ -49,14 +49,20 @@ class LeftoverSearch:
 
     async def _names(self, found: Leftovers) -> list[str]:
         names: set[str] = set()
+        masters = await self._link.masters()
+        for client in masters.values():
+            found.is_whole &= await self._scan(client, _ROUNDS // len(masters), names)
+        return sorted(names)
+
+    async def _scan(self, client: Any, rounds: int, names: set[str]) -> bool:
+        """Add the names of one server's keys; whether these are all."""
         cursor = 0
-        for _ in range(_ROUNDS):
-            cursor, page = await self._link.client.scan(cursor, match="sluice:{*", count=_PER_ROUND)
+        for _ in range(max(1, rounds)):
+            cursor, page = await client.scan(cursor, match="sluice:{*", count=_PER_ROUND)
             names.update(name.decode(errors="replace") for name in page)
             if not int(cursor):
-                return sorted(names)
-        found.is_whole = False
-        return sorted(names)
+                return True
+        return False
 
     async def _look(self, name: str, found: Leftovers) -> None:
         match = _POOL_KEY.fullmatch(name)

@@ -37,6 +37,23 @@ class Link:
         """Raise ServerError where the server must not be used; return warnings."""
         return await connection.check_server(self.client, self.url)
 
+    async def masters(self) -> dict[str, Any]:
+        """Clients of all masters that have keys, by address as it may be shown: one, or those of a cluster.
+
+        Raises ServerError.
+        """
+        try:
+            return await connection.masters(self.client, self.url)
+        except (RedisError, OSError) as error:
+            raise self.error(error) from error
+
+    async def place(self, pool: str) -> str:
+        """Which of several masters has a pool, '' where there is one. Raises ServerError."""
+        try:
+            return await connection.place(self.client, root_of(pool))
+        except (RedisError, OSError) as error:
+            raise self.error(error) from error
+
     async def ahead_seconds(self, clock: Clock) -> float:
         """By how much our own clock is ahead of the server's, to within half a round trip; raises ServerError."""
         before = clock.now_ms()

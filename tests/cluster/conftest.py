@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.topologies import Trio, ask
+from tests.support.topologies import Cluster, Trio, ask
 
 
 @pytest.fixture(scope="session")
@@ -21,3 +21,20 @@ def trio(shared_trio: Trio) -> Trio:
     shared_trio.wait_until_whole()
     ask(shared_trio.master.port, "FLUSHALL")
     return shared_trio
+
+
+@pytest.fixture(scope="session")
+def shared_cluster() -> Iterator[Cluster]:
+    with Cluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def cluster(shared_cluster: Cluster) -> Cluster:
+    for server in shared_cluster.servers:
+        server.thaw()
+        server.start()
+    shared_cluster.wait_until_whole()
+    for server in shared_cluster.masters():
+        ask(server.port, "FLUSHALL")
+    return shared_cluster

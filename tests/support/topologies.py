@@ -1,4 +1,4 @@
-"""Servers that stand in for one another: a master with a replica and three sentinels, on loopback."""
+"""Servers that stand in for one another, on loopback: two and three sentinels, or a cluster of three and three."""
 
 import contextlib
 import shutil
@@ -161,3 +161,131 @@ class Trio:
 def is_master(server: Server) -> bool:
     """Whether it says so itself."""
     return info(server.port, "replication").get("role") == "master"
+
+
+NODE_TIMEOUT = 2.0
+"""Seconds after which members of a cluster find one of them gone."""
+
+
+class Cluster:
+    """Three masters, each with a replica."""
+
+    def __init__(self, settings: dict[str, str] | None = None) -> None:
+        wanted = {
+            "cluster-enabled": "yes",
+            "cluster-node-timeout": str(round(1000 * NODE_TIMEOUT)),
+            "repl-diskless-sync-delay": "0",
+            **(settings or {}),
+        }
+        self.servers = [
+            Server("redis", aof=True, settings={**wanted, "cluster-port": str(free_port())}) for _ in range(6)
+        ]
+
+    @property
+    def url(self) -> str:
+        """The address, by the first three members."""
+        return "redis+cluster://" + ",".join(f"127.0.0.1:{server.port}" for server in self.servers[:3])
+
+    def start(self) -> Self:
+        """Start all, and wait until each master has its slots and a replica in sync."""
+        for server in self.servers:
+            server.start()
+        self._meet()
+        masters, replicas = self.servers[:3], self.servers[3:]
+        for index, master in enumerate(masters):
+            ask(master.port, "CLUSTER", "ADDSLOTSRANGE", 5462 * index, min(5462 * index + 5461, 16383))
+        for master, replica in zip(masters, replicas, strict=True):
+            name = ask(master.port, "CLUSTER", "MYID").decode()
+            wait_until_sync(
+                lambda replica=replica, name=name: holds(
+                    lambda: ask(replica.port, "CLUSTER", "REPLICATE", name) in (True, b"OK")
+                ),
+                description="a replica knows its master",
+                timeout=_FORMED,
+            )
+        self.wait_until_whole()
+        return self
+
+    def _meet(self) -> None:
+        first, *others = self.servers
+        for server in others:
+            ask(first.port, "CLUSTER", "MEET", "127.0.0.1", server.port, server._settings["cluster-port"])
+        wait_until_sync(
+            lambda: all(
+                ask(server.port, "CLUSTER INFO")["cluster_known_nodes"] == str(len(self.servers))
+                for server in self.servers
+            ),
+            description="the members know each other",
+            timeout=_FORMED,
+        )
+
+    def wait_until_whole(self) -> None:
+        """Wait until all members serve, and each master has a replica in sync."""
+        wait_until_sync(lambda: holds(self._is_whole), description="each master has a replica in sync", timeout=_FORMED)
+
+    def _is_whole(self) -> bool:
+        states = [info(server.port, "replication") for server in self.servers]
+        roles = [state["role"] for state in states]
+        return (
+            roles.count("master") == 3
+            and all(state.get("master_link_status", "up") == "up" for state in states)
+            and all(state["connected_slaves"] == 1 for state in states if state["role"] == "master")
+            and all(self._serves(server) for server in self.servers)
+        )
+
+    def _serves(self, server: Server) -> bool:
+        state = ask(server.port, "CLUSTER INFO")
+        nodes = ask(server.port, "CLUSTER NODES")
+        faults = [row for row in nodes.values() if "fail" in row["flags"] or not row["connected"]]
+        return state["cluster_state"] == "ok" and not faults
+
+    def master_of(self, pool: str) -> Server:
+        """The master that has a pool by now, as the first member that answers says."""
+        slot = int(self.ask_any("CLUSTER", "KEYSLOT", f"{{{pool}}}"))
+        for first, last, (_, port, *_rest), *_replicas in self.ask_any("CLUSTER", "SLOTS"):
+            if first <= slot <= last:
+                return next(server for server in self.servers if server.port == port)
+        raise AssertionError(f"nobody has slot {slot}")
+
+    def replica_of(self, master: Server) -> Server:
+        """A replica that follows a master."""
+        return next(
+            server
+            for server in self.servers
+            if server.is_running and info(server.port, "replication").get("master_port") == master.port
+        )
+
+    def masters(self) -> list[Server]:
+        """All that say so."""
+        return [server for server in self.servers if server.is_running and is_master(server)]
+
+    def pools(self, count: int = 3) -> list[str]:
+        """Names of pools that live on different masters, `default` first."""
+        found: dict[int, str] = {}
+        for name in ("default", *(f"pool-{n}" for n in range(200))):
+            found.setdefault(self.master_of(name).port, name)
+            if len(found) == count:
+                return list(found.values())
+        raise AssertionError("no such names")
+
+    def ask_any(self, *words: str | int) -> Any:
+        """Ask the first member that answers."""
+        for server in self.servers:
+            with contextlib.suppress(redis.RedisError, OSError):
+                return ask(server.port, *words)
+        raise AssertionError("no member answers")
+
+    def close(self) -> None:
+        """End all."""
+        for server in self.servers:
+            server.close()
+
+    def __enter__(self) -> Self:
+        try:
+            return self.start()
+        except BaseException:
+            self.close()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
