@@ -8,12 +8,13 @@ import pytest
 import redis
 from anyio import to_thread
 
-from dispatcher import BlockingClient, Publish, RunState, context
+from dispatcher import BlockingClient, Client, Publish, RunState, context
 from dispatcher.cli import main
 from dispatcher.clock import SystemClock
 from dispatcher.collector import Observer
 from dispatcher.deployments import read_deployment
 from dispatcher.doctor import Severity, examine
+from dispatcher.errors import NotDurable
 from dispatcher.store import Store
 from tests.support.servers import Server
 from tests.support.stack import Stack, running
@@ -196,3 +197,17 @@ def _by_slot(cluster: Cluster) -> list[Server]:
     ports = {first: node[1] for first, _, node, *_ in cluster.ask_any("CLUSTER", "SLOTS")}
     order = [ports[first] for first in sorted(ports)]
     return [next(server for server in cluster.servers if server.port == port) for port in dict.fromkeys(order)]
+
+
+async def test_a_replicated_publish_is_proven_by_the_replica_of_its_pool(cluster: Cluster, served: Stack) -> None:
+    pool = cluster.pools()[2]
+    run = await served.client.publish("add", {"a": 1}, pool=pool, durability="replicated")
+    assert await served.client.result(run, 20) == 2
+    replica = cluster.replica_of(cluster.master_of(pool))
+    replica.freeze()
+    try:
+        async with Client(cluster.url, durability_timeout=0.5) as client:
+            with pytest.raises(NotDurable):
+                await client.publish("add", {"a": 1}, pool=pool, durability="replicated")
+    finally:
+        replica.thaw()
