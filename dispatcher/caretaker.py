@@ -5,13 +5,22 @@ reclaim     workers whose lease ended are marked dead, their runs go back to the
 sweeps      bulk edits that were left open go on
 leftovers   runs that a bounded call left unadmitted are admitted
 retention   finished runs past their time are forgotten
+audit       what was told is held against what there is; what is wrong is counted, and put right where that is safe
 """
 
 import anyio
 
+from .auditing import MEANING, Auditor
 from .clock import Clock
 from .log import get_logger
-from .metrics import INTAKE_ACCEPTED, INTAKE_REJECTED, INVARIANT_VIOLATIONS, INVARIANTS, begin_at_zero
+from .metrics import (
+    AUDIT_REBUILT,
+    INTAKE_ACCEPTED,
+    INTAKE_REJECTED,
+    INVARIANT_VIOLATIONS,
+    INVARIANTS,
+    begin_at_zero,
+)  # fmt: skip
 from .store import Store
 
 RETAIN_SECONDS = 5.0
@@ -21,19 +30,19 @@ _log = get_logger("dispatcher")
 class Caretaker:
     """Looks after pools. Every script it calls may be called by any other dispatcher at the same time."""
 
-    def __init__(self, store: Store, clock: Clock, tick_seconds: float) -> None:
-        self._store, self._clock, self._tick = store, clock, tick_seconds
+    def __init__(self, store: Store, clock: Clock, tick_seconds: float, name: str) -> None:
+        """`name`: this dispatcher's own, for its turns at the audit."""
+        self._store, self._clock, self._tick, self._name = store, clock, tick_seconds, name
 
     async def look_after(self, pool: str) -> None:
         """All duties for a pool, until cancelled. Raises ServerError."""
         async with anyio.create_task_group() as group:
             group.start_soon(self._watch, pool)
             group.start_soon(self._forget, pool)
+            group.start_soon(self._audit, pool)
 
     async def _watch(self, pool: str) -> None:
         begin_at_zero((INTAKE_ACCEPTED, INTAKE_REJECTED), pool=pool)
-        for invariant in INVARIANTS:
-            begin_at_zero((INVARIANT_VIOLATIONS,), pool=pool, invariant=invariant)
         while True:
             tick = await self._store.care.tick(pool)
             if tick.lost:
@@ -42,9 +51,6 @@ class Caretaker:
                 _log.warning("run.reclaimed", pool=pool, runs=tick.taken_back)
             if tick.orphaned:
                 _log.warning("run.orphaned", pool=pool, runs=tick.orphaned)
-            if tick.violations:
-                INVARIANT_VIOLATIONS.labels(pool=pool, invariant="I3").inc(tick.violations)
-                _log.error("invariant.violated", pool=pool, invariant="I3", times=tick.violations)
             if tick.unconfirmed:
                 _log.warning("run.unconfirmed", pool=pool, runs=tick.unconfirmed)
             if not tick.more:
@@ -54,3 +60,21 @@ class Caretaker:
         while True:
             _, more = await self._store.care.retain(pool)
             await self._clock.sleep(0.02 if more else RETAIN_SECONDS)
+
+    async def _audit(self, pool: str) -> None:
+        """Keys are looked at by whoever has the turn; pools take turns among dispatchers."""
+        begin_at_zero((AUDIT_REBUILT,), pool=pool)
+        for invariant in INVARIANTS:
+            begin_at_zero((INVARIANT_VIOLATIONS,), pool=pool, invariant=invariant)
+        auditor = Auditor(self._store.audit, pool, self._name, self._clock)
+        while True:
+            pause = await auditor.step()
+            for found in auditor.violations:
+                INVARIANT_VIOLATIONS.labels(pool=pool, invariant=found.invariant).inc()
+                _log.error(
+                    "invariant.violated", pool=pool, invariant=found.invariant, what=found.what, word=found.word,
+                    meaning=MEANING[found.what],
+                )  # fmt: skip
+            if auditor.rebuilt:
+                AUDIT_REBUILT.labels(pool=pool).inc()
+            await self._clock.sleep(pause)

@@ -114,6 +114,10 @@ def watch(root: str) -> str:
     return f"{root}:watch"  # HASH: the dispatchers' last tick, in ms, and more
 
 
+def audit(root: str) -> str:
+    return f"{root}:audit"  # HASH: who has the turn, and the checkpoint
+
+
 def test_clock(root: str) -> str:
     return f"{root}:test-clock"  # STRING; only tests have it
 

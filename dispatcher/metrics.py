@@ -131,6 +131,10 @@ INVARIANT_VIOLATIONS = Counter(
     "sluice_invariant_violations", "Broken invariants that a dispatcher found.", ("pool", "invariant"),
     registry=REGISTRY,
 )  # fmt: skip
+AUDIT_REBUILT = Counter(
+    "sluice_audit_rebuilt", "Audits that began anew: events were trimmed before they were looked at.", ("pool",),
+    registry=REGISTRY,
+)  # fmt: skip
 INTAKE_ACCEPTED = Counter(
     "sluice_intake_accepted", "Entries of publish streams that became runs.", ("pool",), registry=REGISTRY
 )

@@ -7,6 +7,7 @@ from anyio.abc import TaskStatus
 from .caretaker import Caretaker
 from .catalogue import Catalogue
 from .clock import SystemClock
+from .ids import RunIds
 from .intake import Intake
 from .log import get_logger
 from .settings import Settings
@@ -21,7 +22,7 @@ async def serve(settings: Settings, *, task_status: TaskStatus[None] = TASK_STAT
     async with Store(settings.redis_url) as store, Store(settings.redis_url) as publishing:
         for warning in await store.link.check():
             _log.warning("server.unsafe", warning=warning)
-        caretaker = Caretaker(store, clock, settings.tick_ms / 1000)
+        caretaker = Caretaker(store, clock, settings.tick_ms / 1000, RunIds(clock).new())
         task_status.started()
         _log.info("dispatcher.started")
         async with anyio.create_task_group() as group:

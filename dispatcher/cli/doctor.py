@@ -10,11 +10,17 @@ from .failures import ExitCode
 from .output import TABLE, Output, say, show
 
 
-async def doctor(*, output: Output = TABLE) -> int:
-    """Check the server, its pools and workers, and this installation; nothing is changed. Ends with 1 on errors."""
+async def doctor(*, audit: bool = False, output: Output = TABLE) -> int:
+    """Check the server, its pools and workers, and this installation; nothing is changed. Ends with 1 on errors.
+
+    Parameters
+    ----------
+    audit
+        Look at every run, slot and bucket too, and hold them against each other and against what was told meanwhile.
+    """
     settings = read_settings()
     async with Store(server_url(settings)) as store:
-        found = await examine(store, SystemClock(), settings.tick_ms)
+        found = await examine(store, SystemClock(), settings.tick_ms, audit=audit)
     if output.format == "table" and not output.quiet:
         _print(found)
     else:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 
+from ..auditing import audit_pool
 from ..clock import Clock
 from ..errors import CredentialsRefused, ServerError
 from ..settings import shown
@@ -10,6 +11,7 @@ from ..store import Store
 from ..store.inspection import Inspection, PoolLook, ServerLook
 from ..store.leftovers import LeftoverSearch
 from . import pools
+from .audit import check_audit
 from .findings import Finding, error, fine
 from .leftovers import LEFTOVER_CHECKS, check_catalogue
 from .packages import OURS, check_packages
@@ -18,8 +20,11 @@ from .server import SERVER_CHECKS, check_permissions
 _PERMISSION = "ACL SETUSER <user> ~sluice:* +@all, or what the message names"
 
 
-async def examine(store: Store, clock: Clock, tick_ms: int) -> list[Finding]:
-    """Look at everything once. What cannot be looked at is a finding too; nothing is raised for a bad server."""
+async def examine(store: Store, clock: Clock, tick_ms: int, *, audit: bool = False) -> list[Finding]:
+    """Look at everything once. What cannot be looked at is a finding too; nothing is raised for a bad server.
+
+    `audit`: at every run, slot and bucket too, which takes some 10 s a million runs.
+    """
     found = check_packages()
     inspection = Inspection(store.link)
     try:
@@ -34,6 +39,8 @@ async def examine(store: Store, clock: Clock, tick_ms: int) -> list[Finding]:
         looks = [await inspection.pool(name) for name in names]
         for one in looks:
             found += await _check_pool(store, one, tick_ms)
+            if audit and one.exists:
+                found += check_audit(await audit_pool(store.audit, one.name))
         leftovers = await LeftoverSearch(store.link).search()
     except ServerError as fault:
         return [*found, _refused(fault)]

@@ -3,6 +3,7 @@
 from types import TracebackType
 from typing import Self
 
+from .audit import AuditStore
 from .care import CareStore, Promotion, Tick
 from .dead import DeadStore
 from .deployments import Agenda, DeploymentStore, Due, Fire, ScheduleRow
@@ -17,10 +18,10 @@ from .snapshots import MOST_POOLS, ServerSnapshot, ServerSnapshots, SnapshotStor
 from .workers import Beat, Claim, Heartbeats, Joining, Letters, Turn, WorkerStore
 
 __all__ = [
-    "FAST", "MOST_POOLS", "Agenda", "Beat", "CareStore", "Claim", "DeadStore", "DeploymentStore", "Due", "Durability",
-    "End", "Fire", "Heartbeats", "IntakeStore", "Joining", "Letters", "LimitStore", "Link", "LogChunk", "LogReader",
-    "LogStore", "PoolStore", "Promotion", "QueueStore", "RunLister", "RunStore", "ScheduleRow", "ServerSnapshot",
-    "ServerSnapshots", "SnapshotStore", "Store", "Tick", "Turn", "WireRun", "WorkerStore", "end_result",
+    "FAST", "MOST_POOLS", "Agenda", "AuditStore", "Beat", "CareStore", "Claim", "DeadStore", "DeploymentStore", "Due",
+    "Durability", "End", "Fire", "Heartbeats", "IntakeStore", "Joining", "Letters", "LimitStore", "Link", "LogChunk",
+    "LogReader", "LogStore", "PoolStore", "Promotion", "QueueStore", "RunLister", "RunStore", "ScheduleRow",
+    "ServerSnapshot", "ServerSnapshots", "SnapshotStore", "Store", "Tick", "Turn", "WireRun", "WorkerStore", "end_result",
 ]  # fmt: skip
 
 
@@ -38,6 +39,7 @@ class Store:
         self.limits = LimitStore(self.link)
         self.workers = WorkerStore(self.link)
         self.care = CareStore(self.link)
+        self.audit = AuditStore(self.link)
         self.dead = DeadStore(self.link)
         self.deployments = DeploymentStore(self.link)
         self.intake = IntakeStore(self.link)

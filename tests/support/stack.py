@@ -10,11 +10,15 @@ from typing import Any
 import anyio
 import redis
 from anyio.abc import TaskGroup, TaskStatus
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 import dispatcher.service
 import scheduler.service
 from dispatcher import Client
+from dispatcher.auditing import audit_pool
 from dispatcher.settings import read_settings
+from dispatcher.store import Store
 from workers import Functions, FunctionWorker, Worker, WorkerOptions, WorkerType
 from workers.worker import run_worker
 
@@ -31,6 +35,8 @@ class Stack:
 
     def __init__(self, url: str, client: Client, group: TaskGroup) -> None:
         self.url, self.client, self._group = url, client, group
+        self.is_sound = True
+        """False in a test that leaves things where they should not be: they are not audited when it ends."""
 
     async def serve(self, service: Callable[..., Awaitable[None]], **settings: Any) -> anyio.CancelScope:
         """Start a service; cancelling the scope that is returned ends it."""
@@ -116,6 +122,19 @@ class Stack:
             left = list(connection.scan_iter("sluice:{default}:slots*", count=1000))
             assert left == []
 
+    async def audit(self) -> None:
+        """AssertionError when anything of any pool is not where it should be; nothing where the server is away."""
+        with redis.Redis.from_url(self.url, socket_timeout=1, retry=Retry(NoBackoff(), 0)) as connection:
+            try:
+                connection.ping()
+            except redis.RedisError:
+                return
+        if not self.is_sound:
+            return
+        async with Store(self.url) as store:
+            reports = [await audit_pool(store.audit, pool) for pool in await store.pools.names()]
+        assert [str(one) for report in reports for one in report.violations] == []
+
 
 @contextlib.asynccontextmanager
 async def running(url: str) -> AsyncIterator[Stack]:
@@ -123,5 +142,7 @@ async def running(url: str) -> AsyncIterator[Stack]:
     async with Client(url) as client:
         await client.pools.create("default", if_missing=True)
         async with anyio.create_task_group() as group:
-            yield Stack(url, client, group)
+            stack = Stack(url, client, group)
+            yield stack
             group.cancel_scope.cancel()
+        await stack.audit()

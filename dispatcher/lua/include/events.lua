@@ -15,5 +15,5 @@ end
 local function write_events()
   if #events == 0 then return end
   for i = 1, #events do events[i] = table.concat(events[i], ' ') end
-  call('XADD', root .. ':events', 'MAXLEN', '~', 4096, '*', 'e', table.concat(events, '\n'))
+  call('XADD', root .. ':events', 'MAXLEN', '~', 16384, '*', 'e', table.concat(events, '\n'))
 end

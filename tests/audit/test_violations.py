@@ -1,0 +1,181 @@
+"""Each kind of violation, made by hand: it is found, told, and put right where that is safe."""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+import redis
+
+from dispatcher import Client
+from dispatcher.auditing import INVARIANT_OF, MEANING, audit_pool
+from dispatcher.names import lane_name
+from dispatcher.store import Joining, Store
+
+ROOT = "sluice:{default}"
+KEYED = "default||tenant:acme"
+
+
+@dataclass
+class Scene:
+    """A pool without services: one run each that is over, in hand, queued, scheduled; a worker that holds its lease."""
+
+    store: Store
+    client: Client
+    connection: "redis.Redis"
+    over: str
+    held: str
+    queued: str
+    scheduled: str
+
+    async def found(self, *, repair: bool = False) -> set[str]:
+        report = await audit_pool(self.store.audit, "default", repair=repair)
+        return {f"{one.what} {one.word}" for one in report.violations}
+
+
+@pytest.fixture
+def connection(redis_url: str) -> "Iterator[redis.Redis]":
+    with redis.Redis.from_url(redis_url, decode_responses=True) as connected:
+        yield connected
+
+
+@pytest.fixture
+async def scene(redis_url: str, connection: "redis.Redis") -> AsyncIterator[Scene]:
+    async with Client(redis_url) as client, Store(redis_url) as store:
+        await client.pools.create("default", if_missing=True)
+        await client.limits.set("tenant:*", 1)
+        await store.workers.join(
+            "default", Joining("w-1", lane_name(), 2, 600_000, "function", auto_start=True, info={})
+        )
+        runs = [await client.publish("f", keys=["tenant:acme"]) for _ in range(3)]
+        later = await client.publish("f", delay=600)
+        turn = await store.workers.turn("default", "w-1", 0, offer=True, ends=())
+        ended = (turn.runs[0].id, turn.runs[0].token, "completed", "", b"")
+        turn = await store.workers.turn("default", "w-1", turn.last, offer=True, ends=ended)
+        yield Scene(store, client, connection, runs[0].id, turn.runs[0].id, runs[2].id, later.id)
+
+
+def lose_a_queued_run(at: Scene) -> None:
+    at.connection.delete(f"{ROOT}:backlog:{KEYED}")
+
+
+def lose_a_scheduled_run(at: Scene) -> None:
+    at.connection.zrem(f"{ROOT}:due", f"r{at.scheduled}")
+
+
+def leave_a_ghost_in_the_backlog(at: Scene) -> None:
+    at.connection.xadd(f"{ROOT}:backlog:{KEYED}", {"i": at.over})
+
+
+def leave_a_ghost_in_front(at: Scene) -> None:
+    at.connection.zadd(f"{ROOT}:front:{KEYED}", {"0190a0b0c0d07000800000000000000a": 1})
+
+
+def leak_a_slot(scope: str) -> Callable[[Scene], None]:
+    def leak(at: Scene) -> None:
+        at.connection.zadd(f"{ROOT}:slots{scope}", {at.over: 1})
+
+    leak.__name__ = f"leak_a_slot{scope}"
+    return leak
+
+
+def leak_facts(at: Scene) -> None:
+    at.connection.hset(f"{ROOT}:run:{at.over}", "state", "running")
+
+
+def take_a_slot_away(at: Scene) -> None:
+    at.connection.zrem(f"{ROOT}:slots:key:tenant:acme", at.held)
+
+
+def strand_a_run(at: Scene) -> None:
+    at.connection.zrem(f"{ROOT}:slots:worker:w-1", at.held)
+
+
+def forget_a_worker(at: Scene) -> None:
+    at.connection.zrem(f"{ROOT}:workers", "w-1")
+
+
+def queue_a_held_run(at: Scene) -> None:
+    at.connection.zadd(f"{ROOT}:front:{KEYED}", {at.held: 1})
+
+
+def unpark_a_bucket(at: Scene) -> None:
+    at.connection.zrem(f"{ROOT}:parked", KEYED)
+
+
+def miscount(at: Scene) -> None:
+    at.connection.hincrby(f"{ROOT}:depth", "default", 3)
+
+
+def ask_for_slots_of_nobody(at: Scene) -> None:
+    at.connection.zadd(f"{ROOT}:resuming", {at.over: 1})
+
+
+def leave_an_orphan_of_nobody(at: Scene) -> None:
+    at.connection.zadd(f"{ROOT}:orphans", {at.over: 9e12})
+
+
+FAULTS: list[tuple[Callable[[Scene], None], Callable[[Scene], set[str]]]] = [
+    (lose_a_queued_run, lambda at: {f"lost {at.queued}", "miscounted default"}),
+    (lose_a_scheduled_run, lambda at: {f"lost {at.scheduled}"}),
+    (leave_a_ghost_in_the_backlog, lambda at: {f"ghost {at.over}", "miscounted default"}),
+    (leave_a_ghost_in_front, lambda _: {"ghost 0190a0b0c0d07000800000000000000a", "miscounted default"}),
+    (leak_a_slot(""), lambda at: {f"leaked {at.over}"}),
+    (leak_a_slot(":queue:default"), lambda at: {f"leaked {at.over}"}),
+    (leak_a_slot(":key:tenant:acme"), lambda at: {f"leaked {at.over}", "over_limit slots:key:tenant:acme"}),
+    (leak_a_slot(":key:tenant:other"), lambda at: {f"leaked {at.over}"}),
+    (leak_a_slot(":worker:w-1"), lambda at: {f"leaked {at.over}"}),
+    (leak_facts, lambda at: {f"leaked {at.over}"}),
+    (take_a_slot_away, lambda at: {f"unslotted {at.held}"}),
+    (strand_a_run, lambda at: {f"stranded {at.held}"}),
+    (forget_a_worker, lambda at: {f"stranded {at.held}"}),
+    (queue_a_held_run, lambda at: {f"doubled {at.held}", "miscounted default"}),
+    (unpark_a_bucket, lambda _: {f"unreachable {KEYED}", "miscounted default"}),
+    (miscount, lambda _: {"miscounted default"}),
+    (ask_for_slots_of_nobody, lambda at: {f"ghost {at.over}"}),
+    (leave_an_orphan_of_nobody, lambda at: {f"ghost {at.over}"}),
+]
+
+
+async def test_nothing_is_wrong_with_a_pool_as_the_scripts_leave_it(scene: Scene) -> None:
+    assert await scene.found() == set()
+
+
+@pytest.mark.parametrize(("inflict", "expected"), FAULTS, ids=[one[0].__name__ for one in FAULTS])
+async def test_a_fault_is_found_without_a_change_and_then_put_right(
+    scene: Scene, inflict: Callable[[Scene], None], expected: Callable[[Scene], set[str]]
+) -> None:
+    inflict(scene)
+    before = {key: scene.connection.dump(key) for key in scene.connection.keys(f"{ROOT}*")}
+    assert await scene.found() == expected(scene)
+    assert {key: scene.connection.dump(key) for key in scene.connection.keys(f"{ROOT}*")} == before
+    mended = await scene.found(repair=True)
+    assert mended
+    assert mended <= expected(scene)  # with one put right another may be gone
+    assert await scene.found() == set()
+    told = [line for _, entry in scene.connection.xrange(f"{ROOT}:events") for line in entry["e"].split("\n")]
+    assert {line.removeprefix("violated ") for line in told if line.startswith("violated ")} == mended
+
+
+async def test_what_was_put_right_runs_to_its_end(scene: Scene) -> None:
+    lose_a_queued_run(scene)
+    strand_a_run(scene)
+    await scene.found(repair=True)
+    ended: set[str] = set()
+    seen, ends = 0, ()
+    while len(ended) < 2:
+        turn = await scene.store.workers.turn("default", "w-1", seen, offer=True, ends=ends)
+        (run,) = turn.runs
+        seen, ends = turn.last, (run.id, run.token, "completed", "", b"")
+        ended.add(run.id)
+    assert ended == {scene.held, scene.queued}
+
+
+async def test_a_limit_changed_behind_the_scripts_is_found_and_one_that_was_lowered_is_not(scene: Scene) -> None:
+    await scene.client.pools.update("default", limit=0)
+    assert await scene.found() == set()
+    scene.connection.hset(f"{ROOT}:queue:default", "limit", 0)
+    assert await scene.found(repair=True) == {"over_limit slots:queue:default"}
+
+
+def test_each_kind_has_an_invariant_and_a_meaning() -> None:
+    assert INVARIANT_OF.keys() == MEANING.keys()
