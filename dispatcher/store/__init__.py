@@ -21,7 +21,8 @@ __all__ = [
     "FAST", "MOST_POOLS", "Agenda", "AuditStore", "Beat", "CareStore", "Claim", "DeadStore", "DeploymentStore", "Due",
     "Durability", "End", "Fire", "Heartbeats", "IntakeStore", "Joining", "Letters", "LimitStore", "Link", "LogChunk",
     "LogReader", "LogStore", "PoolStore", "Promotion", "QueueStore", "RunLister", "RunStore", "ScheduleRow",
-    "ServerSnapshot", "ServerSnapshots", "SnapshotStore", "Store", "Tick", "Turn", "WireRun", "WorkerStore", "end_result",
+    "ServerSnapshot", "ServerSnapshots", "SnapshotStore", "Store", "Tick", "Turn", "WireRun", "WorkerStore",
+    "end_result",
 ]  # fmt: skip
 
 
