@@ -125,7 +125,7 @@ FAULTS: list[tuple[Callable[[Scene], None], Callable[[Scene], set[str]]]] = [
     (leak_a_slot(":key:tenant:other"), lambda at: {f"leaked {at.over}"}),
     (leak_a_slot(":worker:w-1"), lambda at: {f"leaked {at.over}"}),
     (leak_facts, lambda at: {f"leaked {at.over}"}),
-    (take_a_slot_away, lambda at: {f"unslotted {at.held}"}),
+    (take_a_slot_away, lambda at: {f"unslotted {at.held}", f"unwoken {KEYED}"}),
     (strand_a_run, lambda at: {f"stranded {at.held}"}),
     (forget_a_worker, lambda at: {f"stranded {at.held}"}),
     (queue_a_held_run, lambda at: {f"doubled {at.held}", "miscounted default"}),
