@@ -15,14 +15,14 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from anyio import to_thread
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.commands import AsyncCoreCommands
 from redis.exceptions import AskError, ClusterDownError, MovedError, ReadOnlyError, RedisError, TryAgainError
 from redis.exceptions import ConnectionError as LostError
 from redis.exceptions import TimeoutError as SilentError
 
-from .slots import HOME, SlotMap, slot_of
+from .members import Members
+from .slots import HOME, slot_of
 from .summary import combined
 
 if TYPE_CHECKING:
@@ -40,11 +40,8 @@ class Routed(_Commands):  # type: ignore[misc]  # see _Commands
     """A client of all masters, in one profile: `connect` makes clients of one member, which do not retry."""
 
     def __init__(self, address: Address, connect: Callable[[str], Any], retry: AsyncRetry) -> None:
-        self._map = SlotMap(address)
-        self._connect = connect
+        self.members = Members(address, connect)
         self._retry = AsyncRetry(retry._backoff, retry._retries, PASSING)  # noqa: SLF001 - it has no other way to tell
-        self._nodes: dict[Host, Any] = {}
-        self._reading = asyncio.Lock()
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         """Send a command to the member that has its first key, or the catalogue where it has none."""
@@ -58,15 +55,9 @@ class Routed(_Commands):  # type: ignore[misc]  # see _Commands
             raise ValueError("a transaction does not reach across a cluster: pass transaction=False")
         return Pipeline(self)
 
-    async def masters(self) -> dict[str, Any]:
-        """Clients of all masters, by `host:port`. Raises redis-py's ConnectionError."""
-        self._map.is_stale = True
-        await self._refresh()
-        return {f"{host}:{port}": self.node((host, port)) for host, port in self._map.masters}
-
     async def info(self, *sections: Any, **options: Any) -> dict[str, Any]:
         """INFO of all masters as if they were one server."""
-        return combined([await node.info(*sections, **options) for node in (await self.masters()).values()])
+        return combined([await node.info(*sections, **options) for node in (await self.members.masters()).values()])
 
     async def script_load(self, script: Any) -> Any:
         """Load it at every master that answers. Raises RedisError when none does."""
@@ -79,62 +70,39 @@ class Routed(_Commands):  # type: ignore[misc]  # see _Commands
 
     async def aclose(self) -> None:
         """Close all connections."""
-        for node in list(self._nodes.values()):
-            await node.aclose()
-        self._nodes.clear()
-
-    def node(self, host: Host) -> Any:
-        """The client of one member."""
-        found = self._nodes.get(host)
-        if found is None:
-            found = self._nodes[host] = self._connect(self._map.url(host))
-        return found
-
-    async def owner(self, slot: int) -> Host:
-        """Who has a slot. Raises redis-py's ConnectionError and ClusterDownError."""
-        if self._map.is_stale:
-            await self._refresh()
-        return self._map.owner(slot)
+        await self.members.close()
 
     async def owner_of(self, key: str) -> str:
-        """The same of a key, as `host:port`."""
+        """Who has the slot of a key, as `host:port`. Raises redis-py's ConnectionError and ClusterDownError."""
         slot = slot_of((key,))
-        host, port = await self.owner(HOME if slot is None else slot)
+        host, port = await self.members.owner(HOME if slot is None else slot)
         return f"{host}:{port}"
 
     async def with_patience(self, do: Callable[[], Any]) -> Any:
         """Do something again, as this profile does, while what is wrong may pass."""
         return await self._retry.call_with_retry(do, self._lost)
 
-    def moved(self, error: MovedError, asked: Host) -> Host:
-        """Take note of a MOVED; who has the slot now."""
-        return self._map.moved(error, asked)
-
-    def distrust(self) -> None:
-        """Let the next command ask where its slot is."""
-        self._map.is_stale = True
-
     async def _send(self, slot: int, args: Sequence[Any], options: dict[str, Any]) -> Any:
-        host = await self.owner(slot)
+        host = await self.members.owner(slot)
         for _ in range(REDIRECTIONS):
             try:
-                return await self.node(host).execute_command(*args, **options)
+                return await self.members.client(host).execute_command(*args, **options)
             except MovedError as error:
-                host = self.moved(error, host)
+                host = self.members.moved(error, host)
             except AskError as error:
-                async with self.node((error.host or host[0], error.port)).pipeline(transaction=False) as pipe:
+                async with self.members.client((error.host or host[0], error.port)).pipeline(transaction=False) as pipe:
                     pipe.execute_command("ASKING")
                     pipe.execute_command(*args, **options)
                     return (await pipe.execute())[1]
             except asyncio.CancelledError:  # nobody waits any longer: it may be gone
-                self.distrust()
+                self.members.distrust()
                 raise
         raise ClusterDownError(f"slot {slot} was sent from member to member {REDIRECTIONS} times")
 
     async def _each(self, *words: Any) -> list[Any]:
         told: list[Any] = []
         fault: Exception | None = None
-        for node in (await self.masters()).values():
+        for node in (await self.members.masters()).values():
             try:
                 told.append(await node.execute_command(*words))
             except (LostError, SilentError) as error:
@@ -144,15 +112,7 @@ class Routed(_Commands):  # type: ignore[misc]  # see _Commands
         return told
 
     async def _lost(self, _error: Exception) -> None:
-        self.distrust()
-
-    async def _refresh(self) -> None:
-        async with self._reading:
-            if not self._map.is_stale:
-                return
-            await to_thread.run_sync(self._map.read, abandon_on_cancel=True)
-            for host in self._nodes.keys() - set(self._map.masters):
-                await self._nodes.pop(host).aclose()
+        self.members.distrust()
 
 
 class _Command(NamedTuple):
@@ -165,7 +125,7 @@ class Pipeline(_Commands):  # type: ignore[misc]  # see _Commands
     """Commands for several members. One without a key goes with the first that has one: what waits for a write."""
 
     def __init__(self, client: Routed) -> None:
-        self._client = client
+        self._client, self._members = client, client.members
         self._commands: list[_Command] = []
 
     async def __aenter__(self) -> Self:
@@ -199,7 +159,7 @@ class Pipeline(_Commands):  # type: ignore[misc]  # see _Commands
         default = next((command.slot for command in commands if command.slot is not None), HOME)
         groups: dict[Host, list[int]] = {}
         for place, command in enumerate(commands):
-            host = await self._client.owner(default if command.slot is None else command.slot)
+            host = await self._members.owner(default if command.slot is None else command.slot)
             groups.setdefault(host, []).append(place)
         rows: list[Any] = [None] * len(commands)
         told = await asyncio.gather(
@@ -211,17 +171,17 @@ class Pipeline(_Commands):  # type: ignore[misc]  # see _Commands
         return rows
 
     async def _group(self, host: Host, commands: list[_Command]) -> list[Any]:
-        pipe = self._client.node(host).pipeline(transaction=False)
+        pipe = self._members.client(host).pipeline(transaction=False)
         for command in commands:
             pipe.execute_command(*command.words, **command.options)
         try:
             answers: list[Any] = await pipe.execute(raise_on_error=False)
         except asyncio.CancelledError:
-            self._client.distrust()
+            self._members.distrust()
             raise
         for answer in answers:
             if isinstance(answer, MovedError):
-                self._client.moved(answer, host)
+                self._members.moved(answer, host)
             elif isinstance(answer, PASSING):
                 raise answer
         return answers

@@ -60,7 +60,7 @@ def blocking(url: str) -> Any:
 async def masters(client: Any, url: str) -> dict[str, Any]:
     """Clients of all masters there are, by address as it may be shown."""
     if isinstance(client, Routed):
-        return dict(await client.masters())
+        return dict(await client.members.masters())
     return {hide_passwords(url): client}
 
 
