@@ -82,6 +82,7 @@ async def test_queues_are_made_on_first_use_with_the_first_free_priority(stack: 
         await client.queues.create("a", pool="nowhere")
 
 
+@pytest.mark.fault(33)
 async def test_a_queue_that_holds_runs_is_deleted_when_told_what_to_do_with_them(stack: Stack) -> None:
     client, gated = stack.client, Gated()
     await stack.worker(gated.functions, queues=("q",), limit=1)
@@ -116,6 +117,7 @@ async def test_a_queue_that_holds_runs_is_deleted_when_told_what_to_do_with_them
     assert (await client.publish("hold", queue="q")).is_new
 
 
+@pytest.mark.fault(33)
 async def test_a_pool_that_holds_runs_or_workers_is_not_deleted(stack: Stack) -> None:
     client, gated = stack.client, Gated()
     await client.publish("hold")
@@ -147,6 +149,7 @@ async def deleted(client: Client, expected: type[Exception] | None = None) -> bo
     return expected is None
 
 
+@pytest.mark.fault(32)
 async def test_limits_act_at_once_in_every_scope(stack: Stack) -> None:
     client, gated = stack.client, Gated()
     await client.pools.update("default", limit=1)
@@ -180,6 +183,7 @@ async def all_over(client: Client, runs: list[object]) -> bool:
     return all([(await client.get(run)).state.is_terminal for run in runs])
 
 
+@pytest.mark.fault(32)
 async def test_pausing_stops_admission_and_nothing_else(stack: Stack) -> None:
     client, gated = stack.client, Gated()
     await stack.worker(gated.functions, limit=1)

@@ -136,6 +136,7 @@ BAD_RUNS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
 }
 
 
+@pytest.mark.fault(36)
 @pytest.mark.parametrize("case", BAD_RUNS)
 async def test_a_bad_run_is_refused(stack: Stack, case: str) -> None:
     function, parameters, options = BAD_RUNS[case]

@@ -226,6 +226,7 @@ async def test_following_a_run_that_is_over_ends(stack: Stack) -> None:
     assert await read(stack.client, run, follow=True) == ["a"]
 
 
+@pytest.mark.fault(12)
 async def test_following_goes_on_when_the_server_is_away_for_a_moment(stack: Stack, following) -> None:
     run = await stack.client.publish("f")
     async with FaultProxy(stack.url) as proxy, Client(proxy.url) as client:

@@ -103,6 +103,7 @@ async def test_one_callers_refusal_is_not_anothers(stack: Stack) -> None:
     assert (await stack.client.queues.get("default")).queued == 8
 
 
+@pytest.mark.fault(26)
 async def test_an_id_is_published_once(stack: Stack) -> None:
     first = await stack.client.publish("f", {"n": 1}, run_id="order-0000000000000042")
     again = await stack.client.publish("f", {"n": 2}, run_id="order-0000000000000042")
@@ -116,6 +117,7 @@ async def test_an_id_is_published_once(stack: Stack) -> None:
     assert (await stack.client.pools.get("default")).queued == 2
 
 
+@pytest.mark.fault(26)
 async def test_an_idempotency_key_stands_for_one_run_while_it_lives(stack: Stack) -> None:
     first = await stack.client.publish("f", idempotency_key="invoice 7", idempotency_ttl=0.2)
     again = await stack.client.publish("f", idempotency_key="invoice 7", idempotency_ttl=0.2)

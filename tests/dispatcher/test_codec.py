@@ -32,6 +32,7 @@ def test_what_is_not_msgpack_is_refused(data: bytes):
         codec.unpack(data)
 
 
+@pytest.mark.fault(36)
 def test_what_is_too_large_is_not_even_read():
     with pytest.raises(codec.PayloadTooLarge):
         codec.unpack(b"\x80" * (codec.HARD_LIMIT + 1))

@@ -28,6 +28,7 @@ def unconfigured() -> Iterator[None]:
     structlog.reset_defaults()
 
 
+@pytest.mark.fault(51)
 def test_json_lines_carry_event_component_level_and_utc_time() -> None:
     stream = io.StringIO()
     configure_logging("info", "auto", stream)
@@ -53,6 +54,7 @@ def test_a_terminal_gets_text() -> None:
     assert not stream.getvalue().startswith("{")
 
 
+@pytest.mark.fault(51)
 def test_text_cannot_drive_the_terminal() -> None:
     stream = io.StringIO()
     configure_logging("info", "console", stream)

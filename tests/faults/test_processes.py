@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 
 import anyio
+import pytest
 
 from dispatcher import RunState
 from tests.support.processes import Children
@@ -14,6 +15,7 @@ from tests.support.witness import Witness
 SLACK = 1.5  # two cores, shared with everything else
 
 
+@pytest.mark.fault(1)
 async def test_runs_of_a_killed_worker_start_elsewhere_within_a_lease_and_a_second(
     stack: Stack, children: Children, witness: Witness, tmp_path: Path
 ) -> None:
@@ -41,6 +43,7 @@ async def test_runs_of_a_killed_worker_start_elsewhere_within_a_lease_and_a_seco
     assert witness.highest() <= 8
 
 
+@pytest.mark.fault(4, 49)
 async def test_a_worker_frozen_beyond_its_lease_finishes_nothing_late(
     stack: Stack, children: Children, witness: Witness, tmp_path: Path
 ) -> None:
@@ -72,6 +75,7 @@ async def test_a_worker_frozen_beyond_its_lease_finishes_nothing_late(
     stack.ended_once([*runs, *more])
 
 
+@pytest.mark.fault(4)
 async def test_a_worker_frozen_for_less_than_its_lease_goes_on(
     stack: Stack, children: Children, witness: Witness, tmp_path: Path
 ) -> None:
@@ -92,6 +96,7 @@ async def test_a_worker_frozen_for_less_than_its_lease_goes_on(
     assert {(await stack.client.get(run)).crashes for run in runs} == {0}
 
 
+@pytest.mark.fault(2)
 async def test_a_push_to_a_dead_worker_starts_elsewhere(stack: Stack, children: Children, witness: Witness) -> None:
     await stack.dispatcher()
     frozen = await stack.worker_process(children, witness)
@@ -106,6 +111,7 @@ async def test_a_push_to_a_dead_worker_starts_elsewhere(stack: Stack, children: 
     witness.exactly_once({"first", "pushed"})
 
 
+@pytest.mark.fault(1)
 async def test_a_killed_worker_is_missed_when_the_dispatcher_comes_later(
     stack: Stack, children: Children, witness: Witness
 ) -> None:

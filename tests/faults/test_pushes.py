@@ -2,6 +2,7 @@
 
 import time
 
+import pytest
 import redis
 
 from dispatcher import RunState
@@ -27,6 +28,7 @@ async def watched_worker(stack: Stack, children: Children, witness: Witness) -> 
     return worker
 
 
+@pytest.mark.fault(2, 44)
 async def test_a_push_to_a_frozen_worker_comes_back_within_a_second(
     stack: Stack, children: Children, witness: Witness
 ) -> None:
@@ -52,6 +54,7 @@ async def test_a_push_to_a_frozen_worker_comes_back_within_a_second(
     assert (await stack.client.get(run)).crashes == 1
 
 
+@pytest.mark.fault(5)
 async def test_a_worker_whose_loop_is_busy_with_what_was_pushed_keeps_it(
     stack: Stack, children: Children, witness: Witness
 ) -> None:

@@ -30,6 +30,7 @@ def functions() -> Functions:
     return load_functions("witnessing:functions", str(PROGRAMS))
 
 
+@pytest.mark.fault(12)
 @pytest.mark.parametrize("kind", ["valkey", pytest.param("redis", marks=pytest.mark.redis)])
 async def test_the_server_is_killed_and_comes_back(
     new_server: Callable[..., Server], children: Children, witness: Witness, kind: Kind
@@ -55,6 +56,7 @@ async def test_the_server_is_killed_and_comes_back(
         assert {(await stack.client.get(run)).crashes for run in runs} == {0}
 
 
+@pytest.mark.fault(13)
 async def test_an_outage_longer_than_the_lease_costs_no_worker(
     new_server: Callable[..., Server], witness: Witness, functions: Functions
 ) -> None:
@@ -78,6 +80,7 @@ async def test_an_outage_longer_than_the_lease_costs_no_worker(
         witness.exactly_once({"before", "after"})
 
 
+@pytest.mark.fault(19)
 async def test_scripts_are_forgotten_in_the_middle(stack: Stack, children: Children, witness: Witness) -> None:
     await stack.dispatcher()
     await stack.client.pools.update("default", limit=3)
@@ -94,6 +97,7 @@ async def test_scripts_are_forgotten_in_the_middle(stack: Stack, children: Child
     assert witness.highest() <= 3
 
 
+@pytest.mark.fault(26)
 async def test_a_publish_that_is_sent_again_is_one_run(stack: Stack, witness: Witness, functions: Functions) -> None:
     await stack.worker(functions, limit=3)
     batch = [Publish("work", {"name": f"r{n}"}, {"run_id": f"resent-00000000{n:03}", "delay": 0}) for n in range(50)]
@@ -131,6 +135,7 @@ async def lose(stack: Stack, witness: Witness, proxy: FaultProxy, arm: Callable[
     assert witness.highest(lambda name: name.endswith(("0", "2", "4", "6"))) <= 2
 
 
+@pytest.mark.fault(10)
 @pytest.mark.parametrize("lost", ["reply", "command"])
 @pytest.mark.parametrize(("script", "rounds"), [("publish", 8), ("turn", 12)])
 async def test_a_lost_message_of_the_hot_path_shows_nowhere(
@@ -155,6 +160,7 @@ async def nobody(client: Client) -> bool:
     return not await client.workers.list()
 
 
+@pytest.mark.fault(10)
 @pytest.mark.parametrize("lost", ["reply", "command"])
 @pytest.mark.parametrize("words", ["join", "heartbeat", "leave", "XREAD"])
 async def test_a_lost_message_beside_the_hot_path_shows_nowhere(
@@ -191,6 +197,7 @@ def load_scripts(url: str) -> None:
             connection.script_load(scripts.load(name).text)
 
 
+@pytest.mark.fault(10)
 @pytest.mark.parametrize("script", ["cancel", "wait", "pool", "queue", "limit", "promote", "tick", "retain"])
 async def test_a_lost_reply_of_the_others_is_asked_for_again(stack: Stack, script: str) -> None:
     load_scripts(stack.url)
@@ -220,6 +227,7 @@ async def test_a_lost_reply_of_the_others_is_asked_for_again(stack: Stack, scrip
         assert fault.happened.is_set()
 
 
+@pytest.mark.fault(10, 26)
 async def test_what_this_call_made_is_new_even_when_its_reply_was_lost(stack: Stack) -> None:
     """`exists` for an id that this client has just made can only mean its own first try."""
     load_scripts(stack.url)
@@ -235,6 +243,7 @@ async def test_what_this_call_made_is_new_even_when_its_reply_was_lost(stack: St
         assert (await stack.client.pools.get("default")).queued == 2
 
 
+@pytest.mark.fault(44)
 async def test_a_silent_server_is_given_up_and_asked_again(
     stack: Stack, witness: Witness, functions: Functions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -366,6 +375,7 @@ async def test_a_server_that_is_too_old_is_refused() -> None:
         await check_all(url, ServerUnfit, "Redis 6.2.14 is too old, 7.0 is the least")
 
 
+@pytest.mark.fault(22)
 async def test_a_full_server_takes_no_more_and_can_be_drained(
     new_server: Callable[..., Server], witness: Witness, functions: Functions
 ) -> None:

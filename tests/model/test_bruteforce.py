@@ -106,6 +106,7 @@ def assert_round_robin(served: list[str]) -> None:
         assert max(counts.values()) - min(counts[name] for name in everyone) <= 1, served[:end]
 
 
+@pytest.mark.fault(42)
 def test_buckets_of_a_class_take_turns(new_pair):
     pair = new_pair()
     worker = pair.join("||", 1, 60_000, auto=True, queues=[], again=False)
@@ -114,6 +115,7 @@ def test_buckets_of_a_class_take_turns(new_pair):
     assert_round_robin(serve_one_by_one(pair, worker, 42))
 
 
+@pytest.mark.fault(42)
 def test_classes_of_equal_priority_take_turns(new_pair):
     pair = new_pair()
     worker = pair.join("|gpu|", 1, 60_000, auto=True, queues=[], again=False)

@@ -217,6 +217,7 @@ class SideBySide(RuleBasedStateMachine):
         assert all(run.worker in self.model.workers or run.site for run in self.model.held())
 
 
+@pytest.mark.fault(48)
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("server", EVERY_KIND, indirect=True)

@@ -36,6 +36,7 @@ def instants(schedule: Schedule, begin: datetime, end: datetime) -> list[int]:
     return [ms(instant) for instant in takewhile(lambda instant: instant <= end, found)]
 
 
+@pytest.mark.fault(28)
 @pytest.mark.parametrize(
     ("late_s", "policy", "fires", "missed"),
     [

@@ -33,6 +33,7 @@ async def state(client: Client, run: object) -> RunState:
     return (await client.get(run)).state
 
 
+@pytest.mark.fault(31)
 async def test_silent_workers_lose_their_runs_to_many_dispatchers_once(stack: Stack, children: Children) -> None:
     for _ in range(2):
         await stack.dispatcher()
@@ -68,6 +69,7 @@ async def is_back(client: Client, run: object) -> bool:
     return await state(client, run) is RunState.QUEUED
 
 
+@pytest.mark.fault(13)
 async def test_a_gap_between_ticks_gives_everybody_another_lease(stack: Stack) -> None:
     scope = await stack.dispatcher()
     run = await silent_worker(stack, "silent")

@@ -143,6 +143,7 @@ async def test_alike_entries_are_as_many_runs(stack: Stack, publisher: Publisher
     assert len(set(publisher.backlog())) == 100
 
 
+@pytest.mark.fault(31)
 async def test_many_dispatchers_keep_the_order_and_publish_once(
     stack: Stack, publisher: Publisher, children: Children
 ) -> None:
@@ -190,6 +191,7 @@ async def test_a_lost_reply_doubles_nothing(stack: Stack, publisher: Publisher, 
         assert len(publisher.rejected()) == 1
 
 
+@pytest.mark.fault(36)
 @pytest.mark.parametrize(
     "entry", ["18446744073709551614-0", "18446744073709551615-18446744073709551615", "9999999999999-5"]
 )
@@ -257,6 +259,7 @@ async def test_what_no_shared_read_can_bring_is_read_by_itself(
     assert len(publisher.rejected()) == len(publisher.backlog()) == 1
 
 
+@pytest.mark.fault(22)
 async def test_out_of_memory_entries_stay_and_are_read_again(new_server: Callable[..., Server]) -> None:
     server = new_server()
     async with running(server.url) as stack:
@@ -321,6 +324,7 @@ async def test_random_bytes_never_end_the_service(stack: Stack, publisher: Publi
     assert not [entry["reason"] for entry in rejected if "could not be read" in entry["reason"]]
 
 
+@pytest.mark.fault(47)
 async def test_trouble_of_one_pool_is_not_that_of_another(
     stack: Stack, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:

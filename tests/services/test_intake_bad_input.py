@@ -139,6 +139,7 @@ BAD: dict[str, tuple[Fields, str]] = {
 }
 
 
+@pytest.mark.fault(35)
 async def test_what_is_no_run_is_rejected_with_its_reason(stack: Stack, publisher: Publisher) -> None:
     """All in one stream, each before a good one: none holds up what comes behind it."""
     await stack.dispatcher()
@@ -234,6 +235,7 @@ async def test_a_reader_of_replies_survives_answers(stack: Stack, publisher: Pub
     assert not waiting._reader.done()
 
 
+@pytest.mark.fault(36)
 async def test_the_largest_entries_cost_bounded_time(stack: Stack, publisher: Publisher) -> None:
     await stack.dispatcher()
     began = time.monotonic()

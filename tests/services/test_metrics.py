@@ -310,6 +310,7 @@ COUNTED = ("published", "completed", "failed", "crashed", "cancelled", "expired"
            "late", "waited", "ran")  # fmt: skip
 
 
+@pytest.mark.fault(51)
 async def test_more_queues_than_labels_are_counted_as_other(redis_url: str) -> None:
     async with Client(redis_url) as client, Store(redis_url) as store:
         await client.pools.create("default")
@@ -334,6 +335,7 @@ def test_a_queue_that_is_gone_makes_room_for_another_label() -> None:
     assert [labels.label("p", queue) for queue in ("c", "b", "a")] == ["c", "b", "other"]
 
 
+@pytest.mark.fault(52)
 async def test_without_redis_nothing_is_claimed(new_server: Callable[..., Server]) -> None:
     server = new_server(aof=True)
     await by_hand(server.url)

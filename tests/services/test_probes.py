@@ -120,6 +120,7 @@ def test_a_dispatcher_answers_those_who_scale_workers(start: Start, redis_url: s
     assert "/autoscale/POOL" in ask(address, "/")[1]
 
 
+@pytest.mark.fault(52)
 def test_a_dispatcher_without_its_server_lives_and_is_not_ready(
     start: Start, new_server: Callable[..., Server]
 ) -> None:
@@ -143,6 +144,7 @@ def test_a_dispatcher_without_its_server_lives_and_is_not_ready(
     assert child.stop() == 0
 
 
+@pytest.mark.fault(13)
 def test_a_worker_without_its_server_is_not_ready(start: Start, new_server: Callable[..., Server]) -> None:
     server = new_server(aof=True)
     with BlockingClient(server.url) as client:

@@ -3,6 +3,7 @@
 from collections import Counter
 
 import anyio
+import pytest
 import redis
 
 from dispatcher import RunState
@@ -31,6 +32,7 @@ def server_ms(url: str) -> float:
     return seconds * 1000 + micros / 1000
 
 
+@pytest.mark.fault(27)
 async def test_three_schedulers_promote_each_due_run_once(stack: Stack, children: Children) -> None:
     await stack.scheduler()
     await stack.scheduler()

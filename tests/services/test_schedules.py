@@ -51,6 +51,7 @@ def time(stack: Stack) -> Any:
         yield Time(stack, connection)
 
 
+@pytest.mark.fault(27)
 @pytest.mark.slow
 async def test_no_instant_of_100_000_is_missed_or_doubled(stack: Stack, time: Time, children: Children) -> None:
     """Three schedulers; two of them are killed and started again all the time."""
@@ -100,6 +101,7 @@ async def test_a_schedule_publishes_at_its_instants(stack: Stack) -> None:
         assert (run.spec.deployment, run.spec.schedule, run.spec.parameters) == ("tick", "s", {"word": "a"})
 
 
+@pytest.mark.fault(28)
 @pytest.mark.parametrize(("misfire", "fired", "missed"), [("skip", 2, 59), ("latest", 1, 60), ("all", 61, 0)])
 async def test_after_a_downtime(stack: Stack, time: Time, misfire: str, fired: int, missed: int) -> None:
     """An hour without schedulers: the last two of 61 instants are on time, at most 60 s late."""

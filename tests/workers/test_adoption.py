@@ -89,6 +89,7 @@ async def token_of(boxes: Stack, run: object) -> str:
         return connection.hget(f"sluice:{{boxes}}:run:{run.id}", "token")
 
 
+@pytest.mark.fault(39)
 async def test_a_worker_that_is_lost_is_followed_by_another(boxes: Stack, harbour: Harbour, redis_url: str) -> None:
     async with FaultProxy(redis_url) as proxy:
         _, run = await started(boxes, harbour, Boxes(harbour, "a"), url=proxy.url)
@@ -158,6 +159,7 @@ async def test_an_orphan_that_is_cancelled_is_stopped_by_who_adopts_it(boxes: St
     assert harbour.boxes == {}
 
 
+@pytest.mark.fault(39)
 async def test_an_orphan_whose_site_is_gone_is_started_elsewhere(boxes: Stack, harbour: Harbour) -> None:
     worker, run = await started(boxes, harbour, Boxes(harbour, "a"), grace=0)
     worker.stop()

@@ -133,6 +133,7 @@ def test_what_does_not_fit_is_refused_and_makes_no_pool(
     assert [pool.name for pool in client.pools.list()] == ["default", "fine"]
 
 
+@pytest.mark.fault(6)
 def test_sigterm_drains(start: Start, client: BlockingClient) -> None:
     client.pools.create("default")
     worker = start("--app", "tasks:functions", "--limit", "1")
@@ -146,6 +147,7 @@ def test_sigterm_drains(start: Start, client: BlockingClient) -> None:
     assert client.workers.list() == []
 
 
+@pytest.mark.fault(7)
 def test_a_second_sigterm_hands_back_what_runs(start: Start, client: BlockingClient) -> None:
     client.pools.create("default")
     worker = start("--app", "tasks:functions")

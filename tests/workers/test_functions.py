@@ -129,6 +129,7 @@ async def test_parameters_become_what_the_signature_says(stack: Stack) -> None:
     assert await stack.client.result(published, timeout=5) == {"self": 1, "args": 2, "function": 3, "name": 4}
 
 
+@pytest.mark.fault(35)
 @pytest.mark.parametrize(
     ("function", "parameters", "match"),
     [
@@ -160,6 +161,7 @@ async def test_a_function_that_is_not_registered_fails_the_run_and_names_those_t
     assert "no function 'missing' is registered here; known: total" in error.error
 
 
+@pytest.mark.fault(37)
 @pytest.mark.parametrize("where", ["loop", "thread"])
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_whatever_code_raises_fails_its_run_alone(stack: Stack, where: str, fault: str) -> None:
@@ -272,6 +274,7 @@ def test_delays_grow_and_jitter_only_shortens() -> None:
     assert retry_delay_ms(RetryPolicy(1000, 1e9, 1e9, 1e9, 0), 1000, 0.5) == 10**12
 
 
+@pytest.mark.fault(5)
 @pytest.mark.parametrize("seconds", [0.05, 0])
 async def test_a_run_that_takes_too_long_is_ended(stack: Stack, seconds: float) -> None:
     ended = []

@@ -77,6 +77,7 @@ async def test_infrastructure_is_stopped_when_its_run_is_cancelled(other: Stack)
     assert kind.calls == ["start", "watch box-7", "stop box-7"]
 
 
+@pytest.mark.fault(12)
 async def test_infrastructure_goes_on_when_the_server_is_away_as_it_comes_up(other: Stack, redis_url: str) -> None:
     """Within its lease it is this worker's: it is announced when the server is back, and not started again."""
     kind = Infrastructure()

@@ -16,6 +16,7 @@ from tests.support.witness import Witness
 from workers import FunctionWorker, Outcome
 
 
+@pytest.mark.fault(34, 37)
 @pytest.mark.parametrize("how", ["exit", "kill"])
 async def test_poison_is_found_and_innocents_are_cleared(
     stack: Stack, children: Children, witness: Witness, how: str

@@ -178,6 +178,7 @@ async def test_a_lost_reply_doubles_nothing(stack: Stack) -> None:
     assert found[-1].cut == 5
 
 
+@pytest.mark.fault(49)
 async def test_an_older_claim_writes_no_more_once_a_later_one_has(stack: Stack, writer: LogWriter) -> None:
     older = await claim(stack.client)
     later = older._replace(token=str(TOKEN + 1), attempt=2)
@@ -207,6 +208,7 @@ async def test_a_run_that_is_forgotten_gets_no_log(stack: Stack, writer: LogWrit
     assert not writer._logs
 
 
+@pytest.mark.fault(12)
 async def test_lines_wait_while_the_server_is_away(stack: Stack) -> None:
     run = await claim(stack.client)
     async with FaultProxy(stack.url) as proxy, writing(proxy.url) as writer:
@@ -223,6 +225,7 @@ async def test_lines_wait_while_the_server_is_away(stack: Stack) -> None:
     assert await texts(stack.client, run) == ["before", "meanwhile", "later"]
 
 
+@pytest.mark.fault(13)
 async def test_what_is_too_much_while_the_server_is_away_is_counted(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -82,6 +82,7 @@ async def test_a_stuck_run_with_retries_is_tried_again_elsewhere(
     assert (await stack.client.get(run)).attempt == 2
 
 
+@pytest.mark.fault(6)
 async def test_stopping_hands_back_after_the_grace_what_still_runs(
     stack: Stack, children: Children, witness: Witness, tmp_path: Path
 ) -> None:
@@ -123,6 +124,7 @@ async def test_a_worker_is_told_to_go_from_afar(
         assert (found.state, found.attempt) == (RunState.QUEUED, 1)
 
 
+@pytest.mark.fault(6, 46)
 @pytest.mark.slow
 async def test_four_workers_are_replaced_one_by_one_under_load(
     stack: Stack, children: Children, witness: Witness

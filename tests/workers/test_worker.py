@@ -262,6 +262,7 @@ async def test_a_cancel_that_comes_with_the_run_ends_it(stack: Stack) -> None:
         await wait_until(lambda: nobody(stack.client), description="the worker has left")
 
 
+@pytest.mark.fault(5)
 async def test_a_blocked_loop_does_not_cost_the_lease(stack: Stack, children: Children, witness: Witness) -> None:
     await stack.dispatcher()
     await stack.worker_process(children, witness)

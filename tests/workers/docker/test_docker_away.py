@@ -86,6 +86,7 @@ async def test_an_entrypoint_hears_its_answers_after_the_connection_was_cut(
     assert set(asked) == {"publish", "wait"}
 
 
+@pytest.mark.fault(40)
 async def test_what_cannot_start_goes_back_uncharged(
     away: Any, tunnel: Tunnel, image: str, monkeypatch: pytest.MonkeyPatch
 ):
@@ -99,6 +100,7 @@ async def test_what_cannot_start_goes_back_uncharged(
     assert refused.value.outcome.outcome == "return"
 
 
+@pytest.mark.fault(40)
 async def test_a_worker_is_red_while_the_daemon_is_away_and_its_runs_wait(
     client: Client, stack: Stack, tunnel: Tunnel, image: str, containers: Any
 ):

@@ -69,6 +69,7 @@ def own_address(own: OwnDaemon) -> Iterator[str]:
         yield tunnel.address
 
 
+@pytest.mark.fault(40)
 async def test_a_daemon_that_is_stopped_takes_containers_along_and_the_runs_come_back(
     own: OwnDaemon, own_address: str, pool: str, image_tar: bytes
 ):

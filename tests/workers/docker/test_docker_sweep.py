@@ -52,6 +52,7 @@ async def test_a_sweep_leaves_running_runs_alone(
     assert [line.text async for line in client.logs(run)] == ["over"]
 
 
+@pytest.mark.fault(39)
 async def test_a_worker_that_is_killed_leaves_its_container_to_another_one(
     client: Client, stack: Stack, image: str, engine: Any, children: Any, redis_url: str
 ):
