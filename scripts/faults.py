@@ -82,7 +82,10 @@ FAULTS = {
         "disk full",
         "writes are refused and say so; workers keep their ends, are red although Redis answers, then go on",
     ),
-    24: Fault("clock of the Redis host jumps an hour", "nobody is reclaimed, no schedule fires twice"),
+    24: Fault(
+        "clock of the Redis host jumps an hour",
+        "nobody is reclaimed, no schedule fires twice; set back, schedules wait until the time they had reached",
+    ),
     25: Fault(
         "clock of a worker's or scheduler's host is wrong",
         "no effect: the server's clock decides, local ones only measure",
@@ -146,7 +149,6 @@ FAULTS = {
 OPEN: dict[int, str] = {
     3: "not built yet",
     8: "not built yet",
-    9: "not built yet",
     11: "not built yet",
     14: "not built yet",
     15: "not built yet",
@@ -155,8 +157,6 @@ OPEN: dict[int, str] = {
     18: "not built yet",
     21: "not built yet",
     23: "not built yet",
-    24: "not built yet",
-    25: "not built yet",
     30: "not built yet",
     41: "not built yet",
     43: "not built yet",
