@@ -36,13 +36,15 @@ class Caretaker:
 
     async def look_after(self, pool: str) -> None:
         """All duties for a pool, until cancelled. Raises ServerError."""
+        begin_at_zero((INTAKE_ACCEPTED, INTAKE_REJECTED, AUDIT_REBUILT), pool=pool)
+        for invariant in INVARIANTS:
+            begin_at_zero((INVARIANT_VIOLATIONS,), pool=pool, invariant=invariant)
         async with anyio.create_task_group() as group:
             group.start_soon(self._watch, pool)
             group.start_soon(self._forget, pool)
             group.start_soon(self._audit, pool)
 
     async def _watch(self, pool: str) -> None:
-        begin_at_zero((INTAKE_ACCEPTED, INTAKE_REJECTED), pool=pool)
         while True:
             tick = await self._store.care.tick(pool)
             if tick.lost:
@@ -63,9 +65,6 @@ class Caretaker:
 
     async def _audit(self, pool: str) -> None:
         """Keys are looked at by whoever has the turn; pools take turns among dispatchers."""
-        begin_at_zero((AUDIT_REBUILT,), pool=pool)
-        for invariant in INVARIANTS:
-            begin_at_zero((INVARIANT_VIOLATIONS,), pool=pool, invariant=invariant)
         auditor = Auditor(self._store.audit, pool, self._name, self._clock)
         while True:
             pause = await auditor.step()
