@@ -13,9 +13,10 @@ from ..names import check_name
 
 # `client|tracking` is of no category that is dangerous, yet tells the names of all keys that change.
 _WORDS = "+@connection +@hash +@sortedset +@set +@stream +@string -@dangerous -client|tracking"
-_CALLS = f"{_WORDS} +del +unlink +exists +pexpire +ttl +time +evalsha +evalsha_ro +info +cluster|slots"
+_CLUSTER = "+cluster|slots"
+_CALLS = f"{_WORDS} +del +unlink +exists +pexpire +ttl +time +evalsha +evalsha_ro +info {_CLUSTER}"
 # SCAN and its like are not bound to keys: they tell names of all of them.
-_READS = "+@connection +@read -@dangerous -client|tracking -scan -randomkey -dbsize +time +evalsha_ro +info +cluster|slots"
+_READS = f"+@connection +@read -@dangerous -client|tracking -scan -randomkey -dbsize +time +evalsha_ro +info {_CLUSTER}"
 _LOADS = "+script|load +script|exists"
 _CATALOGUE = ("~sluice:pools", "~sluice:deployments")
 _READ_CATALOGUE = ("%R~sluice:pools", "%R~sluice:deployments")
