@@ -55,7 +55,7 @@ def service_roles(pools: Sequence[str] = ()) -> list[Role]:
             "operator", "administers, from the command line; loads scripts, for it comes first", ["~sluice:*"],
             f"{_CALLS} {_LOADS} +scan +memory|usage +config|get +acl|log +acl|dryrun",
         ),
-        _role("dispatcher", "looks after all pools, and loads scripts for everybody", whole, f"{_CALLS} {_LOADS}"),
+        _role("dispatcher", "looks after all pools, loads scripts for everybody", whole, f"{_CALLS} {_LOADS} +scan"),
         _role("scheduler", "publishes what is due, in all pools", whole, _CALLS),
         _role("worker", "executes runs", [*_of_pools(pools), "~sluice:pools", "%R~sluice:deployments"], _CALLS),
         _role("client", "a trusted publisher", [*_of_pools(pools), *_READ_CATALOGUE], _CALLS),

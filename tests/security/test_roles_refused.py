@@ -22,7 +22,7 @@ OF_NOBODY = [
     "OBJECT FREQ other",
 ]  # fmt: skip
 NOT_ONES_OWN = {
-    "dispatcher": ["CONFIG GET requirepass", "SCAN 0", "ACL LOG", "SET sluice:mine 1"],
+    "dispatcher": ["CONFIG GET requirepass", "ACL LOG", "SET sluice:mine 1"],
     "scheduler": ["CONFIG GET requirepass", "SCAN 0", "ACL LOG", "SCRIPT LOAD return", "SET sluice:mine 1"],
     "worker": [
         "CONFIG GET requirepass", "SCAN 0", "ACL LOG", "SCRIPT LOAD return", "SCRIPT EXISTS a",
