@@ -12,6 +12,7 @@ import anyio
 
 from .auditing import MEANING, Auditor
 from .clock import Clock
+from .errors import ServerError
 from .log import get_logger
 from .metrics import (
     AUDIT_REBUILT,
@@ -39,10 +40,16 @@ class Caretaker:
         begin_at_zero((INTAKE_ACCEPTED, INTAKE_REJECTED, AUDIT_REBUILT), pool=pool)
         for invariant in INVARIANTS:
             begin_at_zero((INVARIANT_VIOLATIONS,), pool=pool, invariant=invariant)
-        async with anyio.create_task_group() as group:
-            group.start_soon(self._watch, pool)
-            group.start_soon(self._forget, pool)
-            group.start_soon(self._audit, pool)
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._watch, pool)
+                group.start_soon(self._forget, pool)
+                group.start_soon(self._audit, pool)
+        except* ServerError as failures:
+            away = failures.exceptions[0]
+        else:
+            return
+        raise away
 
     async def _watch(self, pool: str) -> None:
         while True:
