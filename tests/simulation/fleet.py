@@ -103,7 +103,7 @@ class Fleet:
         """As dispatcher.service puts it together."""
         clock = self._clock()
         store = self._store()
-        caretaker = Caretaker(store, clock, TICK_SECONDS)
+        caretaker = Caretaker(store, clock, TICK_SECONDS, f"d-{self.suffix(4)}")
         async with anyio.create_task_group() as group:
             group.start_soon(Intake(self._store(), clock, _LIMIT).serve)
             await Catalogue(store, clock, "dispatcher", caretaker.look_after).follow()

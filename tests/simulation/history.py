@@ -96,10 +96,11 @@ def _judge(world: World, story: Story) -> None:
 
 def _leave(world: World) -> None:
     """Workers that are stopped leave nothing of themselves."""
-    for name in sorted(world.processes):
+    for name in sorted(world.names()):
         if name.startswith("worker"):
             world.keep_out(name)
-            world.fleet.workers[name].stop()
+            if name in world.processes:
+                world.fleet.workers[name].stop()
     world.until(lambda: not world.server.model.workers, RECLAIM_SECONDS, "no worker is left")
     inboxes = [key for key in world.server.mail.streams if ":inbox:" in key]
     _must(not inboxes, f"inboxes are left: {inboxes}")

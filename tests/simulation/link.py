@@ -95,6 +95,7 @@ class SimulatedLink(Link):
         self.calls = Connection(network, retries=MOST_RETRIES)
         self.turns = Connection(network, retries=0)
         self.blocking = Connection(network, retries=0)
+        self.durable = Connection(network, retries=0)
         self.now_ms = 0
 
 

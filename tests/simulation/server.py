@@ -77,6 +77,8 @@ class Server:
         if word == "TIME":
             now = self.now_ms()
             return [now // 1000, now % 1000 * 1000]
+        if word == "EXISTS" and rest[0].startswith(f"{ROOT}:r:"):
+            return int(rest[0].removeprefix(f"{ROOT}:r:") in self.model.runs)
         raise AssertionError(f"the simulated server knows no {word} {rest}")
 
     def read(self, streams: dict[str, str], count: int | None) -> list[Any]:
@@ -234,6 +236,10 @@ class Server:
 
     def _agenda(self, now: int, told: Any, most: Any) -> Any:
         return [now, self.model.ahead(), [], []]
+
+    def _audit(self, now: int, told: Any, *args: Any) -> Any:
+        """Another one has the turn: the model is the audit here."""
+        return ["elsewhere", 60_000]
 
     def _intake(self, now: int, told: Any, publisher: Any, *entries: Any) -> Any:
         return ["ok", now, 0, [], [], []]
