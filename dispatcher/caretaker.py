@@ -25,6 +25,7 @@ from .metrics import (
 from .store import Store
 
 RETAIN_SECONDS = 5.0
+AUDIT_AGAIN_SECONDS = 5.0
 _log = get_logger("dispatcher")
 
 
@@ -74,7 +75,11 @@ class Caretaker:
         """Keys are looked at by whoever has the turn; pools take turns among dispatchers."""
         auditor = Auditor(self._store.audit, pool, self._name, self._clock)
         while True:
-            pause = await auditor.step()
+            try:
+                pause = await auditor.step()
+            except ServerError as error:  # what else it looks after goes on
+                _log.warning("audit.failed", pool=pool, error=str(error), retry_in=AUDIT_AGAIN_SECONDS)
+                pause = AUDIT_AGAIN_SECONDS
             for found in auditor.violations:
                 INVARIANT_VIOLATIONS.labels(pool=pool, invariant=found.invariant).inc()
                 _log.error(
