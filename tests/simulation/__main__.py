@@ -22,7 +22,7 @@ def main() -> int:
             told = play(seed, print if asked.verbose else None, faults=not asked.calm)
         except AssertionError as error:
             broken += 1
-            print(f"seed {seed} broke: {error}")
+            print(f"seed {seed} broke: {str(error)[:2000]}")
         else:
             print(
                 f"seed {seed}: {told.runs} runs, {told.executions} executions, {told.calls} calls, "

@@ -33,8 +33,11 @@ class Connection:
     async def evalsha(self, sha: str, numkeys: int, root: str, *args: Any) -> Any:
         return await self._call("script", sha, args)
 
-    async def eval(self, text: str, numkeys: int, root: str, *args: Any) -> Any:
-        return await self._call("script", text, args)
+    async def evalsha_ro(self, sha: str, numkeys: int, root: str, *args: Any) -> Any:
+        return await self._call("script", sha, args)
+
+    async def script_load(self, text: str) -> Any:
+        return await self._call("load", text)
 
     async def xread(self, streams: dict[str, str], count: int | None = None, block: int = 0) -> Any:
         return await self._call("read", streams, count, block)

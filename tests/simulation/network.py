@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 
 from .loop import Loop
 from .processes import CURRENT, Process
-from .server import NAMES, TEXTS, Server
+from .server import NAMES, Server
 
 BLOCKED = object()
 """The answer of a reading that goes on waiting."""
@@ -143,6 +143,8 @@ class Network:
         try:
             if word == "script":
                 answer = self.server.evaluate(*rest)
+            elif word == "load":
+                answer = self.server.load(*rest)
             elif word == "read":
                 answer = self.server.read(rest[0], rest[1])
                 if not answer and rest[2]:
@@ -157,9 +159,11 @@ class Network:
     @staticmethod
     def _shown(words: Sequence[Any]) -> str:
         """What is called with what; but for what a worker says of itself to people, its process id among it."""
+        if words[0] == "load":
+            return f"load {words[1][:20]!r}"
         if words[0] != "script":
             return repr(words[1])
-        name = TEXTS.get(words[1]) or NAMES[words[1]]
+        name = NAMES[words[1]]
         said = ["..." if isinstance(word, bytes) and b"\xa4host" in word else word for word in words[2]]
         return f"{name} {said[1:]}"
 

@@ -21,7 +21,6 @@ START_MS = 1_800_000_000_000
 POOL = "p"
 ROOT = keys.root(POOL)
 NAMES = {scripts.load(name).sha: name for name in scripts.names()}
-TEXTS = {scripts.load(name).text: name for name in scripts.names()}
 
 
 def text(value: Any) -> str:
@@ -47,15 +46,16 @@ class Server:
     # Calls -----------------------------------------------------------------------------------------------------------
 
     def evaluate(self, script: str, args: Sequence[Any]) -> Any:
-        """A script by its hash or its text."""
-        if script in TEXTS:
-            self.loaded.add(hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest())
-            name = TEXTS[script]
-        elif script in self.loaded:
-            name = NAMES[script]
-        else:
+        """A script by its hash."""
+        if script not in self.loaded:
             raise NoScriptError("NOSCRIPT No matching script")
-        return self.call(name, args)
+        return self.call(NAMES[script], args)
+
+    def load(self, text: str) -> bytes:
+        """Know a script from now on."""
+        sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+        self.loaded.add(sha)
+        return sha.encode()
 
     def call(self, name: str, args: Sequence[Any]) -> Any:
         """Run a script; then what must always hold is looked at."""
