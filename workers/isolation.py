@@ -34,8 +34,7 @@ class Isolation:
         *, trace: str | None,
     ) -> Outcome:  # fmt: skip
         """The outcome of one attempt; 'lost' when the child died without one. Cancelling kills the child."""
-        claim = [run.id, run.token, run.attempt]
-        order = codec.pack([self._app, self._dir, name, parameters, retry, timeout, tracing.here(trace), claim])
+        order = codec.pack([self._app, self._dir, name, parameters, retry, timeout, run.attempt, tracing.here(trace)])
         environment = {**clean_environment(), **tracing.trace_environment(trace)}
         reader, writer = os.pipe()
         try:

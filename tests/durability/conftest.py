@@ -27,8 +27,13 @@ class Pair(NamedTuple):
 
 def replicate(master: Server, replica: Server) -> None:
     """Return when the replica is in step."""
-    master.call("CONFIG", "SET", "repl-diskless-sync-delay", "0")
     assert replica.call("REPLICAOF", "127.0.0.1", master.port) == "+OK\r\n"
+    wait_for_replica(master)
+
+
+def wait_for_replica(master: Server) -> None:
+    """Return when the replica that was told of this master is in step."""
+    master.call("CONFIG", "SET", "repl-diskless-sync-delay", "0")
     with redis.Redis.from_url(master.url) as connection:
         connection.set("first", 1)
         wait_until_sync(lambda: connection.wait(1, 100), description="the replica is in step", timeout=30)
