@@ -12,6 +12,7 @@ import anyio
 
 from .auditing import MEANING, Auditor
 from .clock import Clock
+from .errors import ServerError
 from .log import get_logger
 from .metrics import (
     AUDIT_REBUILT,
@@ -24,6 +25,7 @@ from .metrics import (
 from .store import Store
 
 RETAIN_SECONDS = 5.0
+AUDIT_AGAIN_SECONDS = 5.0
 _log = get_logger("dispatcher")
 
 
@@ -36,13 +38,21 @@ class Caretaker:
 
     async def look_after(self, pool: str) -> None:
         """All duties for a pool, until cancelled. Raises ServerError."""
-        async with anyio.create_task_group() as group:
-            group.start_soon(self._watch, pool)
-            group.start_soon(self._forget, pool)
-            group.start_soon(self._audit, pool)
+        begin_at_zero((INTAKE_ACCEPTED, INTAKE_REJECTED, AUDIT_REBUILT), pool=pool)
+        for invariant in INVARIANTS:
+            begin_at_zero((INVARIANT_VIOLATIONS,), pool=pool, invariant=invariant)
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._watch, pool)
+                group.start_soon(self._forget, pool)
+                group.start_soon(self._audit, pool)
+        except* ServerError as failures:
+            away = failures.exceptions[0]
+        else:
+            return
+        raise away
 
     async def _watch(self, pool: str) -> None:
-        begin_at_zero((INTAKE_ACCEPTED, INTAKE_REJECTED), pool=pool)
         while True:
             tick = await self._store.care.tick(pool)
             if tick.lost:
@@ -63,12 +73,13 @@ class Caretaker:
 
     async def _audit(self, pool: str) -> None:
         """Keys are looked at by whoever has the turn; pools take turns among dispatchers."""
-        begin_at_zero((AUDIT_REBUILT,), pool=pool)
-        for invariant in INVARIANTS:
-            begin_at_zero((INVARIANT_VIOLATIONS,), pool=pool, invariant=invariant)
         auditor = Auditor(self._store.audit, pool, self._name, self._clock)
         while True:
-            pause = await auditor.step()
+            try:
+                pause = await auditor.step()
+            except ServerError as error:  # what else it looks after goes on
+                _log.warning("audit.failed", pool=pool, error=str(error), retry_in=AUDIT_AGAIN_SECONDS)
+                pause = AUDIT_AGAIN_SECONDS
             for found in auditor.violations:
                 INVARIANT_VIOLATIONS.labels(pool=pool, invariant=found.invariant).inc()
                 _log.error(

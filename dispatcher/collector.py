@@ -178,7 +178,7 @@ def _add_server(page: _Page, found: ServerSnapshot) -> None:
     page.add("redis_commands_total", info.get("total_commands_processed"))
     if info.get("aof_enabled"):
         page.add("redis_aof_ok", info.get("aof_last_write_status") == "ok")
-    for command in ("evalsha", "eval"):
+    for command in ("evalsha", "evalsha_ro", "eval"):
         stats: dict[str, Any] = info.get(f"cmdstat_{command}", {})
         page.add("redis_script_seconds_total", stats.get("usec", 0) / 1_000_000, command)
         page.add("redis_scripts_total", stats.get("calls", 0), command)

@@ -16,7 +16,8 @@ SluiceError
     NoRun                   `context` was used where no run is executed
     SettingsError           an environment variable with a bad value
     ServerError             ServerUnreachable, ServerUnfit (too old, eviction policy), CredentialsRefused,
-                            NotDurable (published, but not as safely as was asked)
+                            NotDurable (published, but not as safely as was asked),
+                            ScriptsMissing (of this release, and this user may not load them)
 """
 
 from collections.abc import Iterable
@@ -330,4 +331,15 @@ class NotDurable(ServerError):
         super().__init__(
             f"published, but not known to be {level!r}: {reached}. Runs {first}{more} are in the server's memory and "
             "may get lost with it: publish them again under these run ids, which doubles none and waits once more"
+        )
+
+
+class ScriptsMissing(ServerUnfit):
+    """The server lacks a script of this release, and this user may not load it."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        super().__init__(
+            f"the server at {url} lacks a script of this release, and this user may not load it: start a dispatcher of "
+            "the same release, whose user may"
         )

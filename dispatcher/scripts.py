@@ -2,7 +2,8 @@
 
 The header of `lua/<name>.lua` names KEYS, ARGV (`int` or `str`), REST when more arguments follow, FLAGS and includes.
 The loader turns it into local variables, so a script reads names and never an index. A script is called by the hash of
-its text: two releases work side by side, and a server that forgot it is told again.
+its text: two releases work side by side, and a server that forgot it is told again. A user who may not load scripts
+(`sluice acl`) has to wait until a dispatcher of its release did.
 """
 
 import hashlib
@@ -13,7 +14,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Protocol, TypeAlias
 
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoPermissionError, NoScriptError
 
 Argument: TypeAlias = str | bytes | int
 
@@ -25,14 +26,18 @@ _ARGUMENT = re.compile(r"^-- (?:ARGV)?\s+(\w+)\s+(int|str)\b")
 
 
 class AsyncEvaluator(Protocol):
-    """The two commands of an async redis client that run a script."""
+    """The commands of an async redis client that run a script."""
 
     async def evalsha(self, sha: str, numkeys: int, *keys_and_args: Any) -> Any:
         """Run the script of that hash."""
         ...
 
-    async def eval(self, script: str, numkeys: int, *keys_and_args: Any) -> Any:
-        """Run that text, and keep it under its hash."""
+    async def evalsha_ro(self, sha: str, numkeys: int, *keys_and_args: Any) -> Any:
+        """Run the script of that hash, which only reads."""
+        ...
+
+    async def script_load(self, script: str) -> Any:
+        """Keep that text under its hash."""
         ...
 
 
@@ -43,8 +48,12 @@ class Evaluator(Protocol):
         """Run the script of that hash."""
         ...
 
-    def eval(self, script: str, numkeys: int, *keys_and_args: Any) -> Any:
-        """Run that text, and keep it under its hash."""
+    def evalsha_ro(self, sha: str, numkeys: int, *keys_and_args: Any) -> Any:
+        """Run the script of that hash, which only reads."""
+        ...
+
+    def script_load(self, script: str) -> Any:
+        """Keep that text under its hash."""
         ...
 
 
@@ -57,20 +66,36 @@ class Script:
     has_rest: bool
     text: str
     sha: str
+    reads_only: bool = False
+
+    async def call(self, client: AsyncEvaluator, root: str, *args: Argument) -> Any:
+        """Run it; raises `redis.exceptions.RedisError` as the client does, NoScriptError where the server lacks it."""
+        if self.reads_only:  # a user who may only read may do this, and not EVALSHA
+            return await client.evalsha_ro(self.sha, 1, root, *args)
+        return await client.evalsha(self.sha, 1, root, *args)
 
     async def run(self, client: AsyncEvaluator, root: str, *args: Argument) -> Any:
-        """Run it; raises `redis.exceptions.RedisError` as the client does. Loads it where the server lacks it."""
+        """The same; where the server lacks it and this user may load it, it is loaded first."""
         try:
-            return await client.evalsha(self.sha, 1, root, *args)
-        except NoScriptError:
-            return await client.eval(self.text, 1, root, *args)
+            return await self.call(client, root, *args)
+        except NoScriptError as missing:
+            try:
+                await client.script_load(self.text)
+            except NoPermissionError:
+                raise missing from None
+            return await self.call(client, root, *args)
 
     def run_blocking(self, client: Evaluator, root: str, *args: Argument) -> Any:
         """As `run`, for a thread with a connection of its own."""
+        evalsha = client.evalsha_ro if self.reads_only else client.evalsha
         try:
-            return client.evalsha(self.sha, 1, root, *args)
-        except NoScriptError:
-            return client.eval(self.text, 1, root, *args)
+            return evalsha(self.sha, 1, root, *args)
+        except NoScriptError as missing:
+            try:
+                client.script_load(self.text)
+            except NoPermissionError:
+                raise missing from None
+            return evalsha(self.sha, 1, root, *args)
 
     def check(self, args: Sequence[Argument]) -> None:
         """Raise TypeError when a call does not fit the header; for tests, the hot path trusts its callers."""
@@ -131,10 +156,11 @@ def compose(name: str) -> Script:
     arguments = _parse_arguments(header)
     has_rest = "\n-- REST" in header
     said = re.search(r"^-- FLAGS +([\w-]+)$", header, re.MULTILINE)
-    flags = _FLAGS[said[1] if said else "allow-oom"]
+    flag = said[1] if said else "allow-oom"
     body = _expand(source, set())
-    text = f"#!lua{flags}\n{_preamble(arguments, has_rest=has_rest)}{body}"
-    return Script(name, arguments, has_rest, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+    text = f"#!lua{_FLAGS[flag]}\n{_preamble(arguments, has_rest=has_rest)}{body}"
+    sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+    return Script(name, arguments, has_rest, text, sha, flag == "no-writes")
 
 
 @cache

@@ -22,10 +22,10 @@ def _end_with_parent(parent: int) -> None:
 
 
 async def _attempt(order: bytes) -> bytes:
-    app, app_dir, name, parameters, retry, timeout, attempt, trace = codec.unpack(order)
+    app, app_dir, name, parameters, retry, timeout, trace, (run_id, token, attempt) = codec.unpack(order)
     policy = RetryPolicy(*retry) if retry else RetryPolicy()
     spec = RunSpec(function=name, parameters=parameters, retry=policy, timeout=timeout, traceparent=trace)
-    run = HandOff(0, "", attempt, 0, "", codec.encode_spec(spec, codec.HARD_LIMIT))
+    run = HandOff(0, token, attempt, 0, run_id, codec.encode_spec(spec, codec.HARD_LIMIT))
     functions = load_functions(app, app_dir)
     tracing.enter(trace)
     outcome = await FunctionWorker(functions).watch(run, "")

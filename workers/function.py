@@ -1,6 +1,8 @@
 """The function worker: runs name a registered function; async ones run on the loop, plain ones in threads."""
 
 import asyncio
+import random
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, Self
 
@@ -29,8 +31,16 @@ class FunctionWorker(WorkerType):
     type = "function"
     auto_start = True
 
-    def __init__(self, functions: Functions, isolation: Isolation | None = None, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        functions: Functions,
+        isolation: Isolation | None = None,
+        clock: Clock | None = None,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        """`chance` in [0, 1) spreads retries."""
         self._functions = functions
+        self._chance = chance
         self._isolation = isolation
         self._clock = clock or SystemClock()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -83,11 +93,11 @@ class FunctionWorker(WorkerType):
                 result = await self._call(run, view, handler, args, kwargs)
         except (Exception, SystemExit, KeyboardInterrupt) as error:
             if limit and limit.expired():
-                late = failure(retry, run.attempt, "timed_out", f"ran longer than its timeout of {timeout:g} s")
+                late = failure(retry, run.attempt, "timed_out", _late(timeout), self._chance)
                 if self.is_over(run):
                     return late
                 raise StillRunning(late) from error
-            return failure(retry, run.attempt, "raised", error)
+            return failure(retry, run.attempt, "raised", error, self._chance)
         return finished(result)
 
     def _enter(self, run: HandOff, parameters: dict[str, Any], timeout: float | None, trace: str | None) -> ClaimView:
@@ -136,3 +146,7 @@ class FunctionWorker(WorkerType):
 
     def _unknown(self, name: object) -> str:
         return f"no function {name!r} is registered here; known: {', '.join(self._functions.names()) or 'none'}"
+
+
+def _late(timeout: float | None) -> str:
+    return f"ran longer than its timeout of {timeout or 0:g} s"

@@ -34,7 +34,8 @@ class Isolation:
         *, trace: str | None,
     ) -> Outcome:  # fmt: skip
         """The outcome of one attempt; 'lost' when the child died without one. Cancelling kills the child."""
-        order = codec.pack([self._app, self._dir, name, parameters, retry, timeout, run.attempt, tracing.here(trace)])
+        claim = [run.id, run.token, run.attempt]
+        order = codec.pack([self._app, self._dir, name, parameters, retry, timeout, tracing.here(trace), claim])
         environment = {**clean_environment(), **tracing.trace_environment(trace)}
         reader, writer = os.pipe()
         try:

@@ -2,6 +2,7 @@
 
 import random
 import traceback
+from collections.abc import Callable
 from typing import Any
 
 from dispatcher import codec
@@ -43,7 +44,13 @@ def _writable(text: str) -> str:
     return text.encode(errors="backslashreplace").decode()
 
 
-def failure(retry: list[Any] | None, attempt: int, reason: str, error: BaseException | str) -> Outcome:
+def failure(
+    retry: list[Any] | None,
+    attempt: int,
+    reason: str,
+    error: BaseException | str,
+    chance: Callable[[], float] = random.random,
+) -> Outcome:
     """The end of a failed attempt: `retry` is the policy's row in the spec, None for no retries."""
     result = error_result(error)
     if not retry:
@@ -51,8 +58,7 @@ def failure(retry: list[Any] | None, attempt: int, reason: str, error: BaseExcep
     policy = RetryPolicy(*retry)
     if attempt > policy.retries:
         return Outcome("failed", "retries_spent", result)
-    share = random.random()  # noqa: S311 - spreads load, decides nothing
-    return Outcome("retry", str(retry_delay_ms(policy, attempt, share)), result)
+    return Outcome("retry", str(retry_delay_ms(policy, attempt, chance())), result)
 
 
 def finished(result: Any) -> Outcome:

@@ -4,6 +4,9 @@ import math
 
 from dispatcher.clock import Clock
 
+_SLACK = 0.05
+"""Seconds; for clocks that run at different speeds, and whole milliseconds."""
+
 
 class ServerTime:
     """The server's time lies between what it said when the reply came, and when the call was made."""
@@ -30,9 +33,12 @@ class ServerTime:
         now_ms, _, heard = self._said
         return (at_ms - now_ms) / 1000 - (self._clock.monotonic() - heard)
 
-    def seconds_since(self, at_ms: int) -> float:
-        """Seconds since a moment of the server, never too few; infinite when nothing was heard yet."""
+    def is_within(self, seconds: float, at_ms: int) -> bool:
+        """Whether a moment of the server was surely not longer ago than that.
+
+        Not when nothing was heard yet, and not for one that is still to come: then the server's clock was set.
+        """
         if self._said is None:
-            return math.inf
+            return False
         now_ms, asked, _ = self._said
-        return (now_ms - at_ms) / 1000 + (self._clock.monotonic() - asked)
+        return -_SLACK <= (now_ms - at_ms) / 1000 + (self._clock.monotonic() - asked) <= seconds

@@ -265,7 +265,7 @@ class Session:
             except ServerError:
                 await self._clock.sleep(0.2)
                 continue
-            if letters.runs and self._execution.time.seconds_since(letters.sent_ms) > BEGIN_SECONDS:
+            if letters.runs and not self._execution.time.is_within(BEGIN_SECONDS, letters.sent_ms):
                 self._want_turn()  # they may be another's by now: what is still ours comes with the turn
             elif letters.runs:
                 pulse.pushed()

@@ -10,7 +10,7 @@ from typing import Literal, Self
 import anyio
 
 from dispatcher.clock import Clock, SystemClock
-from dispatcher.errors import InvalidInput, PoolNotFound, ServerError, WorkerGone, WorkerStuck
+from dispatcher.errors import InvalidInput, PoolNotFound, ScriptsMissing, ServerError, WorkerGone, WorkerStuck
 from dispatcher.ids import random_suffix
 from dispatcher.log import get_logger
 from dispatcher.metrics import (
@@ -156,7 +156,7 @@ class Worker:
                 told = True
                 await self._clock.sleep(LOST_POOL_SECONDS)
             except ServerError as error:
-                if not joined:
+                if not joined and not isinstance(error, ScriptsMissing):
                     raise
                 _log.warning("server.away", worker=session.name, error=str(error), retry_in=delay)
                 await self._clock.sleep(delay)

@@ -33,6 +33,7 @@ OURS = (
     Command("dead", "dispatcher.cli.dead:app", "Runs that were given up: see why, try again, forget."),
     Command("intake", "dispatcher.cli.intake:app", "See what was rejected of plain XADD; publishers with own streams."),
     Command("dispatcher", "dispatcher.cli.dispatcher:app", "Start a dispatcher."),
+    Command("acl", "dispatcher.cli.acl:acl", "Users of the server, one for each role, with what each may do."),
     Command("version", "dispatcher.cli.version:show_version", "Print the version."),
 )
 _HELP = {
@@ -57,7 +58,7 @@ def all_commands() -> list[Command]:
         for entry in entry_points(group=GROUP)
         if entry.name not in known
     ]
-    return [*OURS[:-2], *sorted({command.name: command for command in added}.values(), reverse=True), *OURS[-2:]]
+    return [*OURS[:-3], *sorted({command.name: command for command in added}.values(), reverse=True), *OURS[-3:]]
 
 
 def help_text() -> str:

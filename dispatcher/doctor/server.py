@@ -90,8 +90,11 @@ def check_clock(look: ServerLook) -> Finding:
     return warning("clock", text, "let both machines follow an NTP server")
 
 
-def check_permissions(refused: Sequence[str]) -> Finding:
-    """Whether this user may call what scripts call."""
+def check_permissions(refused: Sequence[str] | None) -> Finding:
+    """Whether this user may call what scripts call; None: it may not load a script that could tell."""
+    if refused is None:
+        text = "this user may not load scripts, as most need not: what it may call could not be looked at"
+        return warning("permissions", text, "look as a user who may: `sluice acl` writes one, operator")
     if not refused:
         return fine("permissions", "scripts load and run, and may call what they need")
     text = f"the server's ACL forbids this user {some(list(refused), 12)} on keys of Sluice"

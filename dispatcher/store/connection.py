@@ -14,11 +14,11 @@ from typing import Any
 
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
-from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
+from redis.exceptions import AuthenticationError, NoPermissionError, NoScriptError, RedisError, ResponseError
 from redis.retry import Retry
 
 from ..addresses import read_address
-from ..errors import CredentialsRefused, ServerError, ServerUnfit, ServerUnreachable
+from ..errors import CredentialsRefused, ScriptsMissing, ServerError, ServerUnfit, ServerUnreachable
 from ..redaction import hide_passwords
 from .cluster import Routed
 from .cluster_blocking import BlockingRouted
@@ -121,6 +121,8 @@ def server_error(url: str, error: Exception) -> ServerError:
     shown = hide_passwords(url)
     if isinstance(error, AuthenticationError | NoPermissionError):
         return CredentialsRefused(f"the server at {shown} refuses these credentials ({error}): check SLUICE_REDIS_URL")
+    if isinstance(error, NoScriptError):
+        return ScriptsMissing(shown)
     if isinstance(error, ResponseError) and first_word(error) not in _PASSING:
         return ServerUnfit(f"the server at {shown} refused a call: {error}")
     return ServerUnreachable(shown, str(error) or type(error).__name__)

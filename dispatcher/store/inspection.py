@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from redis.exceptions import RedisError
+from redis.exceptions import NoPermissionError, NoScriptError, RedisError
 
 from .. import keys, scripts
 from .connection import unfit_version
@@ -79,6 +80,22 @@ class PoolLook(NamedTuple):
     place: str = ""
 
 
+def called_commands() -> list[str]:
+    """What our scripts call, in words; `@` stands for a key."""
+    called = {name for script in scripts.names() for name in _COMMANDS.findall(scripts.load(script).text)}
+    return [_SPELT.get(name, f"{name} @ @ @ @") for name in sorted(called)]
+
+
+async def _asking(client: Any, root: str, lines: list[str]) -> list[bytes]:
+    sha = hashlib.sha1(_MAY_CALL.encode(), usedforsecurity=False).hexdigest()
+    try:
+        found: list[bytes] = await client.evalsha(sha, 1, root, *lines)
+    except NoScriptError:
+        await client.script_load(_MAY_CALL)
+        found = await client.evalsha(sha, 1, root, *lines)
+    return found
+
+
 class Inspection:
     """Reads for `sluice doctor`. Methods raise ServerError."""
 
@@ -124,15 +141,17 @@ class Inspection:
                 found.append(words.split()[0])
         return found
 
-    async def refused_commands(self, pool: str) -> list[str]:
-        """Commands that our scripts and stores call and this user may not. Runs a script that does nothing."""
-        called = {name for script in scripts.names() for name in _COMMANDS.findall(scripts.load(script).text)}
-        lines = [*(_SPELT.get(name, f"{name} @ @ @ @") for name in sorted(called)), *_READ_DIRECTLY]
+    async def refused_commands(self, pool: str) -> list[str] | None:
+        """Commands that our scripts and stores call and this user may not; None: it may not load the script that asks.
+
+        That script does nothing else.
+        """
+        lines = [*called_commands(), *_READ_DIRECTLY]
         client, root = self._link.client, root_of(pool)
         try:
-            found = await client.eval(_MAY_CALL, 1, root, *lines)
-            sha = await client.script_load(_MAY_CALL)
-            await client.evalsha(sha, 1, root)
+            found = await _asking(client, root, lines)
+        except (NoScriptError, NoPermissionError):
+            return None
         except (RedisError, OSError) as error:
             raise self._link.error(error) from error
         return sorted({name.decode() for name in found})

@@ -6,15 +6,17 @@ from functools import lru_cache
 from typing import Any
 
 import anyio
-from redis.exceptions import RedisError
+from redis.exceptions import NoScriptError, RedisError
 
 from .. import keys, scripts
-from ..clock import Clock
+from ..clock import Clock, SystemClock
 from ..errors import ServerSilent, SluiceError
 from ..redaction import hide_passwords
 from . import connection
 
 Entry = tuple[bytes, dict[bytes, bytes]]
+# A dispatcher looks each second whether the server knows its scripts, and loads what it does not.
+_UNTIL_LOADED = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.0)
 root_of = lru_cache(maxsize=1024)(keys.root)
 
 
@@ -32,6 +34,7 @@ class Link:
         self.blocking: Any = connection.blocking(url)
         self.durable: Any = connection.durable(url)
         self.now_ms = 0
+        self._clock = SystemClock()
 
     async def check(self) -> list[str]:
         """Raise ServerError where the server must not be used; return warnings."""
@@ -75,11 +78,38 @@ class Link:
         """Run a script once over one of the clients; raises ServerError, ServerSilent after CALL_SECONDS."""
         try:
             async with asyncio.timeout(connection.CALL_SECONDS):
-                return await script.run(client, root_of(pool), *args)
+                try:
+                    return await script.run(client, root_of(pool), *args)
+                except NoScriptError:
+                    return await self._once_loaded(script, client, pool, *args)
         except TimeoutError as error:
             raise ServerSilent(hide_passwords(self.url), f"silent for {connection.CALL_SECONDS} s") from error
         except (RedisError, OSError) as error:
             raise self.error(error) from error
+
+    async def _once_loaded(self, script: scripts.Script, client: Any, pool: str, *args: scripts.Argument) -> Any:
+        """Run a script that this user may not load, when somebody else has."""
+        *pauses, last = _UNTIL_LOADED
+        for pause in pauses:
+            await self._clock.sleep(pause)
+            try:
+                return await script.call(client, root_of(pool), *args)
+            except NoScriptError:
+                continue
+        await self._clock.sleep(last)
+        return await script.call(client, root_of(pool), *args)
+
+    async def load_scripts(self) -> list[str]:
+        """Load those that the server does not know, and return their names; raises ServerError."""
+        known = [scripts.load(name) for name in scripts.names()]
+        try:
+            there: list[bool] = await self.client.script_exists(*(script.sha for script in known))
+            missing = [script for script, is_there in zip(known, there, strict=True) if not is_there]
+            for script in missing:
+                await self.client.script_load(script.text)
+        except (RedisError, OSError) as error:
+            raise self.error(error) from error
+        return [script.name for script in missing]
 
     async def execute(self, commands: Iterable[tuple[Any, ...]]) -> list[Any]:
         """Commands that read or write one value each, in one round trip, not at one moment; raises ServerError."""

@@ -4,13 +4,50 @@ from typing import Any
 
 import redis
 import redis.asyncio as aredis
+from redis.asyncio.connection import ConnectionPool as AsyncConnectionPool
+from redis.exceptions import ConnectionError as LostError
+
+_CLOSED = "handler is closed"
 
 
 def open_server(url: str, **settings: Any) -> aredis.Redis:
     """A client of one server."""
-    return aredis.Redis.from_url(url, **settings)
+    client = aredis.Redis.from_url(url, **settings)
+    surviving(client.connection_pool)
+    return client
 
 
 def open_blocking_server(url: str, **settings: Any) -> redis.Redis:
     """A thread's client of one server."""
     return redis.Redis.from_url(url, **settings)
+
+
+def surviving(pool: AsyncConnectionPool) -> AsyncConnectionPool:
+    """The same pool, whose connections say that they are lost when they were reset, whatever the event loop says.
+
+    uvloop closes what was reset and then answers each use with a RuntimeError, which redis-py takes for a fault of the
+    program: it is not tried again, and a service would end.
+    """
+    kind = pool.connection_class
+    pool.connection_class = type(kind.__name__, (_Surviving, kind), {})
+    return pool
+
+
+class _Surviving:
+    """Goes before redis-py's class of a connection."""
+
+    async def send_packed_command(self, *args: Any, **options: Any) -> None:
+        try:
+            await super().send_packed_command(*args, **options)  # type: ignore[misc] # the class behind has it
+        except RuntimeError as error:
+            raise _lost(error) from error
+
+    async def read_response(self, *args: Any, **options: Any) -> Any:
+        try:
+            return await super().read_response(*args, **options)  # type: ignore[misc] # the class behind has it
+        except RuntimeError as error:
+            raise _lost(error) from error
+
+
+def _lost(error: RuntimeError) -> Exception:
+    return LostError(f"the connection was reset: {error}") if _CLOSED in str(error) else error

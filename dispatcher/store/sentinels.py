@@ -22,7 +22,7 @@ from redis.exceptions import AuthenticationError, NoPermissionError, RedisError,
 from redis.exceptions import ConnectionError as LostError
 from redis.retry import Retry
 
-from .opening import open_blocking_server
+from .opening import open_blocking_server, surviving
 
 if TYPE_CHECKING:
     from ..addresses import Address, Host
@@ -85,7 +85,7 @@ def follow(address: Address, *, single_connection_client: bool = False, **settin
     """A client of the master."""
     kwargs = _kwargs(address) | settings
     kwargs["connection_class"] = _AsyncEncrypted if address.scheme == "rediss" else _AsyncFollowing
-    pool = AsyncConnectionPool(sentinels=Sentinels(address), **kwargs)
+    pool = surviving(AsyncConnectionPool(sentinels=Sentinels(address), **kwargs))
     client = aredis.Redis(connection_pool=pool, single_connection_client=single_connection_client)
     client.auto_close_connection_pool = True
     return client

@@ -230,6 +230,14 @@ def _read_letter(letters: Letters, fields: dict[bytes, bytes]) -> Letters:
     return letters
 
 
+def beat_of(worker: str, seen: int, reply: list[Any]) -> Beat:
+    """What the heartbeat script answered, to a beat that said `seen`. Raises WorkerGone."""
+    if reply[0] == b"gone":
+        raise WorkerGone(worker)
+    _, _, orders, foreign = reply
+    return Beat(orders[0].decode(), _orders(orders), [run_id.decode() for run_id in foreign], seen)
+
+
 class Heartbeats:
     """Heartbeats of one worker from a thread, over a connection of their own."""
 
@@ -246,10 +254,7 @@ class Heartbeats:
             reply = self._script.run_blocking(self._client, self._root, 0, self._worker, seen, packed, *held)
         except (RedisError, OSError) as error:
             raise connection.server_error(self._url, error) from error
-        if reply[0] == b"gone":
-            raise WorkerGone(self._worker)
-        _, _, orders, foreign = reply
-        return Beat(orders[0].decode(), _orders(orders), [run_id.decode() for run_id in foreign], seen)
+        return beat_of(self._worker, seen, reply)
 
     def close(self) -> None:
         """Close the connection."""

@@ -3,10 +3,12 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
+from benchmarks.before import before
 from benchmarks.floor import FLOOR
 from benchmarks.harness import Contender, Setting, measurement
 from benchmarks.machine import versions
@@ -37,6 +39,7 @@ def arguments() -> argparse.Namespace:
         metavar="NAMES",
         help="measure other dispatchers too, all or --peers=arq,huey; they are installed into .bench/",
     )
+    parser.add_argument("--before", metavar="COMMIT", help="measure Sluice as it was at that commit too")
     parser.add_argument("--only", action="append", metavar="NAME", help="only this contender (repeatable)")
     parser.add_argument("--rounds", type=int, help="how often; contenders take turns (5, with peers 3)")
     parser.add_argument("--quick", action="store_true", help="an eighth of the runs: to see that it works")
@@ -55,11 +58,13 @@ def arguments() -> argparse.Namespace:
     return chosen
 
 
-def contenders(chosen: argparse.Namespace) -> tuple[Sequence[Contender], Notes]:
+def contenders(chosen: argparse.Namespace, stack: ExitStack) -> tuple[Sequence[Contender], Notes]:
     """Return who is measured, Sluice first, and why a peer is not."""
     everyone: list[Contender] = []
     if find_spec("benchmarks.sluice"):
         everyone.append(import_module("benchmarks.sluice").SLUICE)
+        if chosen.before:
+            everyone.append(stack.enter_context(before(everyone[0], chosen.before)))
     ready, notes = installed(wanted(chosen.peers))
     everyone += [FLOOR, *ready]
     return [one for one in everyone if not chosen.only or one.name in chosen.only], notes
@@ -94,8 +99,12 @@ def measure(
 
 def main() -> None:
     """Measure what was asked for; print each table as soon as it is done."""
-    chosen = arguments()
-    everyone, notes = contenders(chosen)
+    with ExitStack() as stack:
+        _measure_all(arguments(), stack)
+
+
+def _measure_all(chosen: argparse.Namespace, stack: ExitStack) -> None:
+    everyone, notes = contenders(chosen, stack)
     setting = {**versions(), "rounds": chosen.rounds, "quick": chosen.quick, "pin": chosen.pin, "aof": chosen.aof}
     print(", ".join(f"{name} {value}" for name, value in setting.items()))
     measured: Measured = {}

@@ -71,10 +71,12 @@ class Programs:
     modes: Sequence[str] = ("one", "at-once", "bulk")
     services: Sequence[str] = ()
     python: str = sys.executable
+    variables: Sequence[str] = ()
 
     def command(self, role: str) -> list[str]:
         """Return the command line of a role; `-P` keeps the current folder off the path."""
-        return [self.python, "-P", "-m", self.module, role]
+        environment = ["env", *self.variables] if self.variables else []
+        return [*environment, self.python, "-P", "-m", self.module, role]
 
 
 @dataclass(frozen=True)

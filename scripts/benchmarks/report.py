@@ -24,12 +24,13 @@ def ratios(scenario: str, rows: Mapping[str, Sequence[Result]]) -> str:
     ours = rows.get("sluice")
     if not ours or len(rows) < 2:
         return ""
-    figures = [name for name in ours[0] if (name.endswith("per_s") and "idle" not in name) or name == "p50_ms"]
+    speeds = [name for name in ours[0] if (name.endswith("per_s") and "idle" not in name) or name == "p50_ms"]
+    costs = [name for name in ours[0] if name.endswith("_us")]  # of others they are not for the same work
     parts = [
         f"{name} {median(ours, name) / median(results, name):.2f} x {contender}"
         for contender, results in rows.items()
         if contender != "sluice"
-        for name in figures
+        for name in speeds + (costs if contender == "before" else [])
         if name in results[0]
     ]
     return f"{scenario}: " + ", ".join(parts)

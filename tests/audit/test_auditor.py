@@ -6,7 +6,7 @@ import pytest
 import redis
 
 from dispatcher import Client
-from dispatcher.auditing import Auditor, auditor
+from dispatcher.auditing import Auditor, audit_pool, auditor
 from dispatcher.clock import SystemClock
 from dispatcher.names import lane_name
 from dispatcher.store import Joining, Store
@@ -166,6 +166,27 @@ async def test_a_pool_that_is_gone_is_nothing_to_audit(store: Store, connection:
     connection.delete(*connection.keys(f"{ROOT}*"))
     assert await settled(one) == []
     assert connection.keys(f"{ROOT}*") == []
+
+
+async def test_nothing_is_found_while_runs_come_and_go(stack: Stack, connection: "redis.Redis") -> None:
+    """Keys that were found by a walk may be gone when they are looked at."""
+    functions = Functions()
+
+    @functions.register
+    async def done() -> None:
+        return
+
+    await stack.dispatcher()
+    await stack.scheduler()
+    await stack.worker(functions, limit=50)
+    async with Store(stack.url) as store:
+        for _ in range(10):
+            runs = [await stack.client.publish("done", delay=0.001 * (n % 2)) for n in range(30)]
+            report = await audit_pool(store.audit, "default")
+            assert report.violations == []
+            assert report.looked > 0
+            await stack.completed(runs)
+    assert not any("violated" in entry["e"] for _, entry in connection.xrange(f"{ROOT}:events"))
 
 
 async def test_a_running_dispatcher_finds_a_lost_run_and_it_is_executed(

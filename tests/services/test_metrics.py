@@ -299,7 +299,7 @@ async def test_two_hundred_queues_are_scraped_in_15_ms_of_server_time(server: Se
             before = main_thread_ms(connection)
             found = Scrape(server.url)
             spent.append(main_thread_ms(connection) - before)
-            calls.append(connection.info("commandstats")["cmdstat_evalsha"]["usec"] / 1000)
+            calls.append(connection.info("commandstats")["cmdstat_evalsha_ro"]["usec"] / 1000)
     print(f"a scrape: {min(spent):.1f} ms of the server's CPU, {min(calls):.1f} ms in the script")
     assert min(spent) <= 15, (spent, calls)
     assert found.value("runs_published_total", pool="default", queue="q199") == 123_456

@@ -64,6 +64,7 @@ async def test_a_run_in_a_child_knows_no_settings_and_may_write_what_it_likes(
     assert not [name for name in environment if name.startswith("SLUICE_")]
     pid, parent = codec.unpack((await execute("where")).result)
     assert (pid != os.getpid(), parent) == (True, os.getpid())
+    assert codec.unpack((await execute("claim")).result) == ["0" * 32, 7, 1]
     assert await execute("chatter", name="noise") == Outcome("completed", "", codec.pack("noise"))
     assert (await execute("missing")).argument == "not_registered"
     assert (await execute("work")).argument == "invalid_parameters"

@@ -106,6 +106,7 @@ end
 
 -- Facts of a run that is over, or was forgotten, keep nothing but memory.
 local function verify_facts(id)
+  if call('EXISTS', root .. ':run:' .. id) == 0 then return 0 end -- it ended since its key was found
   local record = read_record(id)
   if (not record or record.facts) and violated('leaked', id) then call('DEL', root .. ':run:' .. id) end
   return 1

@@ -107,6 +107,11 @@ async def where() -> list[int]:
 
 
 @functions.register
+async def claim() -> list[str | int]:
+    return [context.run_id, context.claim_token, context.attempt]
+
+
+@functions.register
 async def chatter(name: str) -> str:
     """Write where a careless function writes, and start a program that outlives it."""
     note("start", name)

@@ -1,0 +1,111 @@
+"""A history from its first call to its end: asked of, troubled, healed, drained; and what must hold then."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from dispatcher import log
+
+from .faults import Faults
+from .fleet import LEASE
+from .story import Story
+from .world import Broken, World
+
+TROUBLED_SECONDS = 24.0
+DRAIN_SECONDS = 90.0
+RECLAIM_SECONDS = 2 * LEASE + 3.0
+"""From healing on: a catalogue is read a second after a start, an unwatched lease counts anew from the first tick."""
+
+
+@dataclass
+class Told:
+    """What became of a history."""
+
+    history: str
+    calls: int
+    runs: int
+    executions: int
+    faults: dict[str, int]
+    seconds: float
+
+
+@contextmanager
+def _logs_go_to(world: World) -> Iterator[None]:
+    before = log._Configuration.level, log._Configuration.style, log._Configuration.stream
+    log.configure_logging("error", "json", world)  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        log._Configuration.level, log._Configuration.style, log._Configuration.stream = before
+        log._apply()
+
+
+def play(
+    seed: int, show: Callable[[str], None] | None = None, *, faults: bool = True, seconds: float = TROUBLED_SECONDS
+) -> Told:
+    """Play the history of a seed; raises AssertionError where something is wrong with it."""
+    world = World(seed, show)
+    with _logs_go_to(world):
+        try:
+            return _play(world, faults=faults, seconds=seconds)
+        finally:
+            world.end()
+
+
+def _play(world: World, *, faults: bool, seconds: float) -> Told:
+    story, trouble = Story(world), Faults(world)
+    story.begin()
+    if faults:
+        world.later(1.0, trouble.begin)
+    world.go_on(seconds)
+    story.is_over = True
+    trouble.heal()
+    healed, model = world.loop.time(), world.server.model
+    lively = {process.name.partition(".")[0] for process in world.processes.values()}
+    for name in sorted(world.names() - lively):
+        world.start(name)
+    before = set(model.workers)
+    world.until(lambda: not _dead(world, before), RECLAIM_SECONDS, "lost workers are known as lost")
+    world.until(lambda: not model.runs.open, DRAIN_SECONDS, "all runs are over")
+    world.until(lambda: not story.unanswered(), 15, "who waits for a result has it")
+    drained = world.loop.time() - healed
+    _judge(world, story)
+    _leave(world)
+    return Told(world.history, world.calls, len(story.published), len(world.ledger.executions), trouble.seen, drained)
+
+
+def _dead(world: World, before: set[str]) -> set[str]:
+    """Workers of before whose process is gone, and that the server still knows."""
+    alive = {worker.id for worker in world.fleet.workers.values()}
+    return before & world.server.model.workers.keys() - alive
+
+
+def _judge(world: World, story: Story) -> None:
+    model = world.server.model
+    missing = story.published - model.facts.keys()
+    _must(not missing, f"published and not there: {missing}")
+    unended = world.server.accepted - model.facts.keys()
+    _must(not unended, f"accepted without an end: {unended}")
+    wrong = {run_id: state for run_id, state in story.results.items() if model.facts[run_id][0] != state}
+    _must(not wrong, f"clients were told another end: {wrong}")
+    _must(not list(model.held()), f"slots are held by {list(model.held())}")
+    _must(not model.due_members(), f"something is due: {model.due_members()}")
+    overlaps = world.ledger.overlaps()
+    _must(not overlaps, f"executed twice at a time: {overlaps}")
+
+
+def _leave(world: World) -> None:
+    """Workers that are stopped leave nothing of themselves."""
+    for name in sorted(world.names()):
+        if name.startswith("worker"):
+            world.keep_out(name)
+            if name in world.processes:
+                world.fleet.workers[name].stop()
+    world.until(lambda: not world.server.model.workers, RECLAIM_SECONDS, "no worker is left")
+    inboxes = [key for key in world.server.mail.streams if ":inbox:" in key]
+    _must(not inboxes, f"inboxes are left: {inboxes}")
+
+
+def _must(truth: object, message: str) -> None:
+    if not truth:
+        raise Broken(message)

@@ -1,0 +1,52 @@
+"""The soak itself: it holds on what there is, draws the same again from a seed, and finds what is put into it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SOAK = ROOT / "scripts" / "soaking" / "__main__.py"
+SECONDS = 120
+
+
+def soak(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, SOAK, *map(str, words)], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.redis
+@pytest.mark.timeout(600)
+def test_nothing_is_lost_doubled_or_over_a_limit_under_two_minutes_of_faults(tmp_path: Path):
+    done = soak("--seed", 6, "--duration", f"{SECONDS}s", "--rate", 25, "--json", tmp_path / "table")
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    last = done.stdout.splitlines()[-1].split()
+    assert (last[:2], last[2:4], last[4:7]) == (["lost", "0,"], ["doubled", "0,"], ["over", "limit", "0"])
+    assert int(last[-2]) > SECONDS * 5  # on a slow machine, too, there was something to lose
+    rows = {line["what"]: line["seen"] for line in json.loads((tmp_path / "table").read_text())["lines"]}
+    for kind in ("kill", "stop", "freeze", "freeze-long"):
+        assert f"{kind} " in rows["faults: processes"]
+    assert "redis-kill" in rows["faults: redis"]
+    assert "black-hole" in rows["faults: network"]
+
+
+def test_a_seed_hurts_in_the_same_order_again():
+    first, again, other = (soak("--seed", seed, "--plan").stdout for seed in (5, 5, 6))
+    assert first == again != other
+    assert len(first.splitlines()) > 40
+
+
+@pytest.mark.parametrize("mix", ["kil", "kill=often", "processes,nonsense"])
+def test_a_mix_that_is_none_is_refused(mix: str):
+    done = soak("--faults", mix, "--plan")
+    assert done.returncode == 2
+    assert "is no fault" in done.stderr or "a whole number" in done.stderr
+
+
+def test_only_what_is_asked_for_goes_wrong():
+    kinds = {line.split()[2] for line in soak("--seed", 1, "--faults", "kill=3,pause", "--plan").stdout.splitlines()}
+    assert kinds == {"kill", "pause"}
