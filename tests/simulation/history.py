@@ -66,6 +66,7 @@ def _play(world: World, *, faults: bool, seconds: float) -> Told:
         world.start(name)
     before = set(model.workers)
     world.until(lambda: not _dead(world, before), RECLAIM_SECONDS, "lost workers are known as lost")
+    world.until(lambda: not (story.publishing() or world.network.on_their_way), 30, "all calls have come")
     world.until(lambda: not model.runs.open, DRAIN_SECONDS, "all runs are over")
     world.until(lambda: not story.unanswered(), 15, "who waits for a result has it")
     drained = world.loop.time() - healed

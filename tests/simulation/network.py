@@ -60,6 +60,7 @@ class Network:
         self._loop, self.server, self._random, self._note = loop, server, random, note
         self.weather = Weather()
         self.is_away = self.is_silent = False
+        self.on_their_way = 0
         self._cut_off: dict[str, float] = {}
         self._held: list[Call] = []
         self._waiting: list[Waiting] = []
@@ -103,15 +104,19 @@ class Network:
         held, self._held = self._held, []
         for call in held:
             if self._random.random() < 0.5:
-                self._later(self._delay(), self._arrive, call)
+                self._send(call)
 
     # A call ----------------------------------------------------------------------------------------------------------
 
     async def call(self, *words: Any) -> Any:
         """Send it and wait for the answer, for ever when it is lost."""
         call = Call(CURRENT.get(), words, self._loop.create_future(), self.weather)
-        self._later(self._delay(), self._arrive, call)
+        self._send(call)
         return await call.answer
+
+    def _send(self, call: Call) -> None:
+        self.on_their_way += 1
+        self._later(self._delay(), self._arrive, call)
 
     def _later(self, seconds: float, callback: Callable[..., None], *args: Any) -> None:
         self._loop.call_later(seconds, callback, *args, context=self._context)
@@ -123,6 +128,7 @@ class Network:
         return usual
 
     def _arrive(self, call: Call) -> None:
+        self.on_their_way -= 1
         if self.is_away:
             return self._fail(call)
         if self.is_silent or self._is_cut_off(call.process):

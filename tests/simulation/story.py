@@ -26,6 +26,7 @@ class Story:
         self.published: set[str] = set()
         self.results: dict[str, str] = {}
         self._asked: dict[str, Process] = {}
+        self._publishing: dict[str, Process] = {}
         self.is_over = False
 
     def begin(self) -> None:
@@ -48,6 +49,10 @@ class Story:
             options["labels"] = ("gpu",)
         return options
 
+    def publishing(self) -> set[str]:
+        """Runs that somebody who is alive is publishing."""
+        return {run_id for run_id, process in self._publishing.items() if not process.is_dead}
+
     def unanswered(self) -> set[str]:
         """Runs whose end somebody waits for who is alive."""
         return {run_id for run_id, process in self._asked.items() if not process.is_dead} - self.results.keys()
@@ -66,6 +71,7 @@ class Story:
         options = self._options()
         how = self._random.choice(["well", "well", "well", "fails", "stubborn"])
         seconds = self._random.choice(SECONDS)
+        self._publishing[options["run_id"]] = CURRENT.get()
         while not self.is_over:
             try:
                 published = await client.publish("work", {"seconds": seconds, "how": how}, **options)
@@ -76,7 +82,8 @@ class Story:
             if self._random.random() < 0.4:
                 self._asked[published.id] = CURRENT.get()
                 asyncio.get_running_loop().create_task(self._hear(client, published.id))
-            return
+            break
+        del self._publishing[options["run_id"]]
 
     async def _hear(self, client: Client, run_id: str) -> None:
         while run_id not in self.results:
