@@ -89,8 +89,8 @@ class Fleet:
         self._loop, self._network, self._ledger, self._random = loop, network, ledger, random
         self.workers: dict[str, Worker] = {}
 
-    def _store(self) -> Store:
-        return Store(SimulatedLink(self._network))
+    def _store(self, clock: SimulatedClock) -> Store:
+        return Store(SimulatedLink(self._network, clock))
 
     def _clock(self) -> SimulatedClock:
         return SimulatedClock(self._loop, self._random.choice([0.0, 0.0, 0.5, -2.0]))
@@ -102,16 +102,16 @@ class Fleet:
     async def dispatcher(self) -> None:
         """As dispatcher.service puts it together."""
         clock = self._clock()
-        store = self._store()
+        store = self._store(clock)
         caretaker = Caretaker(store, clock, TICK_SECONDS, f"d-{self.suffix(4)}")
         async with anyio.create_task_group() as group:
-            group.start_soon(Intake(self._store(), clock, _LIMIT).serve)
+            group.start_soon(Intake(self._store(clock), clock, _LIMIT).serve)
             await Catalogue(store, clock, "dispatcher", caretaker.look_after).follow()
 
     async def scheduler(self) -> None:
         """As scheduler.service puts it together."""
         clock = self._clock()
-        store = self._store()
+        store = self._store(clock)
         promoter = Promoter(store, clock, Firing(store, clock, _LIMIT))
         async with anyio.create_task_group() as group:
             group.start_soon(promoter.listen)
@@ -122,11 +122,12 @@ class Fleet:
         clock = self._clock()
         kind = RecordedWorker(self._ledger, clock, self._random)
         said = WorkerOptions(pool=POOL, name=name, lease=LEASE, grace=1.0, cancel_grace=1.0, **options)
-        worker = Worker(self._store(), kind, said, clock, heart=TaskHeart, suffix=self.suffix)
+        worker = Worker(self._store(clock), kind, said, clock, heart=TaskHeart, suffix=self.suffix)
         kind.worker = self.workers[name] = worker
         async with worker:
             await worker.run()
 
     def client(self) -> Client:
         """A client for the process that asks."""
-        return Client(self._store(), pool=POOL, clock=self._clock(), suffix=self.suffix)
+        clock = self._clock()
+        return Client(self._store(clock), pool=POOL, clock=clock, suffix=self.suffix)

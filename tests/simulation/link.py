@@ -10,6 +10,7 @@ from typing import Any, Self
 from redis.exceptions import ConnectionError as Cut
 
 from dispatcher import scripts
+from dispatcher.clock import Clock
 from dispatcher.codec import pack
 from dispatcher.errors import ServerError, WorkerGone
 from dispatcher.store import Link, Store
@@ -91,7 +92,8 @@ class Pipeline:
 class SimulatedLink(Link):
     """A link whose clients are simulated."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, clock: Clock) -> None:
+        self._clock = clock
         self.url = "redis://simulated"
         self.network = network
         self.client = Connection(network, retries=MOST_RETRIES, is_single=False)
