@@ -2,12 +2,14 @@
 
 Asked again: whenever a connection is made, so after each lost one, and after an answer that only a server gives which
 is no master, or not now (`AWAY`). Most of the sentinels must agree; where fewer answer, the latest election counts.
-A new connection asks the server itself, too: an old master that was not told yet is not believed.
+A new connection asks the server itself, too: one that was demoted is not believed. Sentinels tell an old master seconds
+after they have promoted another; so what one connection of a process learns, all others to that address follow.
 """
 
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import redis
@@ -45,6 +47,8 @@ class Sentinels:
     def __init__(self, address: Address) -> None:
         self._address = address
         self._hosts = address.hosts
+        self.confirmed: Host | None = None
+        """The last one that was named, and said that it is a master."""
 
     def master(self) -> Host:
         """Where the master is by now. Raises redis-py's ConnectionError when nobody knows."""
@@ -81,11 +85,17 @@ class Sentinels:
         return _Word((str(found["ip"]), int(found["port"])), int(found.get("config-epoch", 0)))
 
 
+@lru_cache(maxsize=64)
+def _sentinels(address: Address) -> Sentinels:
+    """One for all connections of this process to an address."""
+    return Sentinels(address)
+
+
 def follow(address: Address, *, single_connection_client: bool = False, **settings: Any) -> aredis.Redis:
     """A client of the master."""
     kwargs = _kwargs(address) | settings
     kwargs["connection_class"] = _AsyncEncrypted if address.scheme == "rediss" else _AsyncFollowing
-    pool = surviving(AsyncConnectionPool(sentinels=Sentinels(address), **kwargs))
+    pool = surviving(AsyncConnectionPool(sentinels=_sentinels(address), **kwargs))
     client = aredis.Redis(connection_pool=pool, single_connection_client=single_connection_client)
     client.auto_close_connection_pool = True
     return client
@@ -95,7 +105,7 @@ def follow_blocking(address: Address, **settings: Any) -> redis.Redis:
     """A thread's client of the master."""
     kwargs = _kwargs(address) | settings
     kwargs["connection_class"] = _Encrypted if address.scheme == "rediss" else _Following
-    client = redis.Redis(connection_pool=ConnectionPool(sentinels=Sentinels(address), **kwargs))
+    client = redis.Redis(connection_pool=ConnectionPool(sentinels=_sentinels(address), **kwargs))
     client.auto_close_connection_pool = True
     return client
 
@@ -105,13 +115,16 @@ def _kwargs(address: Address) -> dict[str, Any]:
 
 
 class _AsyncFollowing(AsyncConnection):
-    """A connection to the master there is when it connects."""
+    """A connection to the master there is when it connects, given up when another one connected elsewhere since."""
+
+    _place: Host | None
 
     def __init__(self, *, sentinels: Sentinels, **settings: Any) -> None:
-        self._sentinels = sentinels
+        self._sentinels, self._place = sentinels, None
         super().__init__(**settings)
 
     async def _connect(self) -> None:
+        self._place = None
         self.host, self.port = await to_thread.run_sync(self._sentinels.master, abandon_on_cancel=True)
         await super()._connect()  # type: ignore[no-untyped-call]
 
@@ -120,6 +133,13 @@ class _AsyncFollowing(AsyncConnection):
         await self.send_command("HELLO", check_health=False)
         with suppress(NoPermissionError):  # then the sentinels' word must do
             _check_role(await self.read_response(), f"{self.host}:{self.port}")
+        self._place = self._sentinels.confirmed = (self.host, self.port)
+
+    async def send_packed_command(self, command: Any, check_health: bool = True) -> None:  # noqa: FBT001, FBT002 - see above
+        if self._place and self._place != self._sentinels.confirmed:
+            self._place = None
+            await self.disconnect()
+        await super().send_packed_command(command, check_health)
 
     async def read_response(self, *args: Any, **options: Any) -> Any:
         try:
@@ -136,13 +156,16 @@ class _AsyncEncrypted(_AsyncFollowing, AsyncSSLConnection):
 
 
 class _Following(Connection):
-    """A thread's connection to the master there is when it connects."""
+    """The same for a thread."""
+
+    _place: Host | None
 
     def __init__(self, *, sentinels: Sentinels, **settings: Any) -> None:
-        self._sentinels = sentinels
+        self._sentinels, self._place = sentinels, None
         super().__init__(**settings)  # type: ignore[no-untyped-call]
 
     def _connect(self) -> Any:
+        self._place = None
         self.host, self.port = self._sentinels.master()
         return super()._connect()  # type: ignore[no-untyped-call]
 
@@ -151,6 +174,13 @@ class _Following(Connection):
         self.send_command("HELLO", check_health=False)  # type: ignore[no-untyped-call]
         with suppress(NoPermissionError):
             _check_role(self.read_response(), f"{self.host}:{self.port}")
+        self._place = self._sentinels.confirmed = (self.host, self.port)
+
+    def send_packed_command(self, command: Any, check_health: bool = True) -> None:  # noqa: FBT001, FBT002 - see above
+        if self._place and self._place != self._sentinels.confirmed:
+            self._place = None
+            self.disconnect()  # type: ignore[no-untyped-call]
+        super().send_packed_command(command, check_health)  # type: ignore[no-untyped-call]
 
     def read_response(self, *args: Any, **options: Any) -> Any:
         try:

@@ -16,6 +16,7 @@ from redis.retry import Retry
 import dispatcher.service
 import scheduler.service
 from dispatcher import Client
+from dispatcher.addresses import read_address
 from dispatcher.auditing import audit_pool
 from dispatcher.settings import read_settings
 from dispatcher.store import Store
@@ -124,11 +125,12 @@ class Stack:
 
     async def audit(self) -> None:
         """AssertionError when anything of any pool is not where it should be; nothing where the server is away."""
-        with redis.Redis.from_url(self.url, socket_timeout=1, retry=Retry(NoBackoff(), 0)) as connection:
-            try:
-                connection.ping()
-            except redis.RedisError:
-                return
+        if read_address(self.url).kind == "single":
+            with redis.Redis.from_url(self.url, socket_timeout=1, retry=Retry(NoBackoff(), 0)) as connection:
+                try:
+                    connection.ping()
+                except redis.RedisError:
+                    return
         if not self.is_sound:
             return
         async with Store(self.url) as store:

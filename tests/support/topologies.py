@@ -49,7 +49,8 @@ def is_synced(port: int) -> bool:
 class Sentinel:
     """One sentinel, in a folder of its own; it writes into its own file what it learns."""
 
-    def __init__(self, master: Server) -> None:
+    def __init__(self, master: Server, service: str = "sluice") -> None:
+        self._service = service
         self._folder = Path(tempfile.mkdtemp(prefix="sluice-sentinel-"))
         self._master = master
         self.port = free_port()
@@ -61,12 +62,13 @@ class Sentinel:
         if not config.exists():
             config.write_text(
                 f"port {self.port}\nbind 127.0.0.1\ndir {self._folder}\n"
-                f"sentinel monitor sluice 127.0.0.1 {self._master.port} 2\n"
-                f"sentinel down-after-milliseconds sluice {round(1000 * DOWN_AFTER)}\n"
-                "sentinel failover-timeout sluice 4000\n"
+                f"sentinel monitor {self._service} 127.0.0.1 {self._master.port} 2\n"
+                f"sentinel down-after-milliseconds {self._service} {round(1000 * DOWN_AFTER)}\n"
+                f"sentinel failover-timeout {self._service} 4000\n"
             )
         self._child = Child([require("redis"), config, "--sentinel"], output=self._folder / "log", cwd=self._folder)
         wait_until_sync(lambda: holds(lambda: ask(self.port, "PING")), description="a sentinel answers", timeout=30)
+        ask(self.port, "SENTINEL", "DEBUG", "INFO-PERIOD", 500)  # it looks at servers each 10 s otherwise
 
     def kill(self) -> None:
         """End it with SIGKILL."""
@@ -77,6 +79,11 @@ class Sentinel:
         """End it and remove its folder."""
         self.kill()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    @property
+    def master_port(self) -> int:
+        """The port of the master that it names."""
+        return int(ask(self.port, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", "sluice")[1])
 
     def knows_all(self) -> bool:
         """Whether it knows the replica, in sync, and both other sentinels."""
@@ -136,9 +143,14 @@ class Trio:
         )
 
     def wait_for_failover(self, before: Server) -> None:
-        """Wait until the other one is the master, and sentinels say so."""
+        """Wait until the other one is the master, and every sentinel names it."""
         other = next(server for server in self.servers if server is not before)
         wait_until_sync(lambda: holds(lambda: is_master(other)), description="it is promoted", timeout=_FORMED)
+        wait_until_sync(
+            lambda: all(sentinel.master_port == other.port for sentinel in self.sentinels),
+            description="the sentinels name it",
+            timeout=_FORMED,
+        )
 
     def close(self) -> None:
         """End all."""
@@ -173,6 +185,7 @@ class Cluster:
     def __init__(self, settings: dict[str, str] | None = None) -> None:
         wanted = {
             "cluster-enabled": "yes",
+            "cluster-require-full-coverage": "no",
             "cluster-node-timeout": str(round(1000 * NODE_TIMEOUT)),
             "repl-diskless-sync-delay": "0",
             **(settings or {}),
