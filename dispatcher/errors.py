@@ -17,6 +17,7 @@ SluiceError
     SettingsError           an environment variable with a bad value
     ServerError             ServerUnreachable, ServerUnfit (too old, eviction policy), CredentialsRefused,
                             NotDurable (published, but not as safely as was asked),
+                            EncryptionRefused (certificates are not what one side wants),
                             ScriptsMissing (of this release, and this user may not load them)
 """
 
@@ -316,6 +317,14 @@ class ServerUnfit(ServerError):
 
 class CredentialsRefused(ServerUnfit):
     """The server wants other credentials, or they do not permit what Sluice does."""
+
+
+class EncryptionRefused(ServerUnfit):
+    """No encrypted connection: certificates are not what one of both sides wants."""
+
+    def __init__(self, url: str, why: str) -> None:
+        self.url = url
+        super().__init__(f"no connection to the server at {url}: {why}")
 
 
 class NotDurable(ServerError):

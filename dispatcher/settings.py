@@ -8,7 +8,7 @@ pydantic takes a tenth of a second, so whoever must start quickly imports this m
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import (
@@ -55,6 +55,11 @@ class Settings(BaseSettings):
         default=None,
         description="A file with its password, when the address has none.",
     )
+    tls_ca: Path | None = Field(
+        default=None, description="A file with the CA that signed the server's certificate, else those of the system."
+    )
+    tls_cert: Path | None = Field(default=None, description="A file with our certificate, for servers that want one.")
+    tls_key: Path | None = Field(default=None, description="A file with the key of our certificate.")
     pool: Name = Field(default="default", description="The work pool when a command names none.")
     durability: Literal["fast", "fsync", "replicated"] = Field(
         default="fast", description="What a publish waits for when it does not say: memory, disk or a replica."
@@ -177,7 +182,7 @@ def read_settings(given: Mapping[str, object] | None = None) -> Settings:
     """
     chosen: dict[str, Any] = {field: value for field, value in (given or {}).items() if value is not None}
     try:
-        return _with_credentials(Settings(**chosen), chosen)
+        return _with_encryption(_with_credentials(Settings(**chosen), chosen), chosen)
     except ValidationError as error:
         raise SettingsError("\n".join(_lines(error, lambda field: _origin(field, chosen)))) from None
     except UnicodeDecodeError as error:
@@ -197,6 +202,37 @@ def _with_credentials(settings: Settings, chosen: Mapping[str, object]) -> Setti
     password = "" if file is None else ":" + quote(_secret(file, _origin("redis_password_file", chosen)), safe="")
     netloc = f"{quote(user, safe='')}{password}@{address.netloc}"
     return settings.model_copy(update={"redis_url": urlunsplit(address._replace(netloc=netloc))})
+
+
+# What redis-py calls them, as parameters of an address: so they reach every connection, sentinels' and members' too.
+_ENCRYPTION = {"tls_ca": "ssl_ca_certs", "tls_cert": "ssl_certfile", "tls_key": "ssl_keyfile"}
+
+
+def _with_encryption(settings: Settings, chosen: Mapping[str, object]) -> Settings:
+    """The same with files of certificates in the address. Raises SettingsError."""
+    given = {field: getattr(settings, field) for field in _ENCRYPTION if getattr(settings, field) is not None}
+    if not given:
+        return settings
+    first = _origin(next(iter(given)), chosen)
+    address = urlsplit(settings.redis_url)
+    if not address.scheme.startswith("rediss"):
+        raise SettingsError(f"{first}: the address does not encrypt; SLUICE_REDIS_URL has to begin with rediss")
+    if ("tls_cert" in given) != ("tls_key" in given):
+        raise SettingsError(f"{first}: tls_cert and tls_key go together, a certificate and its key")
+    for field, file in given.items():
+        _readable(file, _origin(field, chosen))
+        if f"{_ENCRYPTION[field]}=" in address.query:
+            raise SettingsError(f"{_origin(field, chosen)}: the address has {_ENCRYPTION[field]}, too; give one")
+    parameters = urlencode({_ENCRYPTION[field]: file for field, file in given.items()})
+    query = "&".join(filter(None, (address.query, parameters)))
+    return settings.model_copy(update={"redis_url": urlunsplit(address._replace(query=query))})
+
+
+def _readable(file: Path, origin: str) -> None:
+    try:
+        file.open("rb").close()
+    except OSError as error:
+        raise SettingsError(f"{origin}={str(file)!r}: cannot be read, {error.strerror}") from None
 
 
 def _secret(file: Path, origin: str) -> str:

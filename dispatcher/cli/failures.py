@@ -37,6 +37,7 @@ _CODES: tuple[tuple[type[Exception], ExitCode], ...] = (
     (errors.NotFound, ExitCode.NOT_FOUND),
     (errors.Conflict, ExitCode.CONFLICT),
     (errors.CredentialsRefused, ExitCode.REFUSED),
+    (errors.EncryptionRefused, ExitCode.REFUSED),
     (errors.ServerUnfit, ExitCode.CONFLICT),
     (errors.ServerUnreachable, ExitCode.UNREACHABLE),
     (errors.NotDurable, ExitCode.NOT_DURABLE),

@@ -18,11 +18,12 @@ from redis.exceptions import AuthenticationError, NoPermissionError, NoScriptErr
 from redis.retry import Retry
 
 from ..addresses import read_address
-from ..errors import CredentialsRefused, ScriptsMissing, ServerError, ServerUnfit, ServerUnreachable
+from ..errors import CredentialsRefused, EncryptionRefused, ScriptsMissing, ServerError, ServerUnfit, ServerUnreachable
 from ..redaction import hide_passwords
 from .cluster import Routed
 from .cluster_blocking import BlockingRouted
 from .cluster_reads import RoutedReads
+from .encryption import encryption_fault, perhaps
 from .opening import open_blocking_server, open_server
 from .sentinels import AWAY, first_word, follow, follow_blocking
 
@@ -125,7 +126,10 @@ def server_error(url: str, error: Exception) -> ServerError:
         return ScriptsMissing(shown)
     if isinstance(error, ResponseError) and first_word(error) not in _PASSING:
         return ServerUnfit(f"the server at {shown} refused a call: {error}")
-    return ServerUnreachable(shown, str(error) or type(error).__name__)
+    if why := encryption_fault(error):
+        return EncryptionRefused(shown, why)
+    said = str(error) or type(error).__name__
+    return ServerUnreachable(shown, said + perhaps(url, said))
 
 
 def _version(text: str) -> tuple[int, ...]:
