@@ -55,7 +55,7 @@ class Pulse:
 
     @property
     def is_ready(self) -> bool:
-        """The server answered in the last seconds."""
+        """The server answered in the last seconds, and took writes."""
         return self.is_live and self._clock.monotonic() - self._answered < _SILENCE_SECONDS
 
     async def beat(self) -> None:
@@ -65,6 +65,7 @@ class Pulse:
             while True:
                 try:
                     await store.link.check()
+                    await store.link.check_writes()
                     CLOCK_SKEW.set(await store.link.ahead_seconds(self._clock))
                     self._answered = self._clock.monotonic()
                 except ServerError:

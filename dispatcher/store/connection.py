@@ -154,6 +154,17 @@ async def check_server(client: Any, url: str) -> list[str]:
     return list(dict.fromkeys(warning for warnings in found for warning in warnings))
 
 
+async def check_writes(client: Any, url: str) -> None:
+    """Raise ServerUnfit while a server refuses writes for want of disk: it answers, and so do reads."""
+    try:
+        found = {shown: await node.info("persistence") for shown, node in (await masters(client, url)).items()}
+    except (RedisError, OSError) as error:
+        raise server_error(url, error) from error
+    for shown, info in found.items():
+        if info.get("aof_enabled") and info.get("aof_last_write_status", "ok") != "ok":
+            raise ServerUnfit(f"the server at {shown} cannot write its append-only file: is its disk full?")
+
+
 async def _check(client: Any, shown: str) -> list[str]:
     info: dict[str, Any] = await client.info("server")
     memory: dict[str, Any] = await client.info("memory")

@@ -57,6 +57,10 @@ class Link:
         except (RedisError, OSError) as error:
             raise self.error(error) from error
 
+    async def check_writes(self) -> None:
+        """Raise ServerError while the server takes no writes, though it may answer."""
+        await connection.check_writes(self.client, self.url)
+
     async def ahead_seconds(self, clock: Clock) -> float:
         """By how much our own clock is ahead of the server's, to within half a round trip; raises ServerError."""
         before = clock.now_ms()
