@@ -1,4 +1,4 @@
-"""Outages of many lengths, and a slow network: nobody who is well is taken for dead. `SLUICE_OUTAGES=60` makes them long."""
+"""Outages of many lengths, and a slow network: nobody who is well is taken for dead. SLUICE_OUTAGES=60: long."""
 
 import os
 import random

@@ -37,6 +37,16 @@ def cramped() -> Iterator[tuple[Server, Disk]]:
         yield server, disk
 
 
+async def is_refused(stack: Stack) -> bool:
+    """Whether publishing is: a disk that is full shows with the next write to the file."""
+    try:
+        await stack.client.publish("work", {"name": "filler"})
+    except ServerUnfit as error:
+        assert "MISCONF" in str(error)
+        return True
+    return False
+
+
 @pytest.mark.redis
 @pytest.mark.fault(23)
 async def test_a_full_disk_refuses_publishes_and_loses_no_end(
@@ -44,42 +54,46 @@ async def test_a_full_disk_refuses_publishes_and_loses_no_end(
 ) -> None:
     server, disk = cramped
     gate = tmp_path / "gate"
-    async with running(server.url) as stack, anyio.create_task_group() as group:
+    async with running(server.url) as stack:
         await stack.dispatcher()
         worker = await stack.worker(functions, lease=LEASE)
-        pulse = Pulse(server.url)
-        group.start_soon(pulse.beat)
         runs = [await stack.client.publish("wait_for_gate", {"name": f"r{n}", "gate": str(gate)}) for n in range(4)]
         await wait_until(lambda: len(witness.count("start")) == 4, description="all run")
         disk.fill()
-
-        async def is_refused() -> bool:
-            try:
-                await stack.client.publish("work", {"name": "filler"})
-            except ServerUnfit as error:
-                assert "MISCONF" in str(error)
-                return True
-            return False
-
-        await wait_until(is_refused, description="publishing is refused", timeout=20)
+        await wait_until(lambda: is_refused(stack), description="publishing is refused", timeout=20)
         gate.touch()
         await wait_until(lambda: len(witness.count("end")) >= 4, description="all end meanwhile")
         assert (await stack.client.get(runs[0])).state is RunState.RUNNING, "reads are answered"
         await wait_until(lambda: not worker.is_ready, description="the worker is red", timeout=LEASE + SLACK)
-        with pytest.raises(ServerUnfit, match="disk full"):
-            await stack.client._store.link.check_writes()
-        before = pulse._answered
-        await let_pass(3.0)
-        assert pulse._answered - before < 3.0, "services are not well either"
         disk.empty()
         began = time.monotonic()
         await stack.completed(runs, timeout=20)
         figures.note("room on the disk again, until ends that waited were told", time.monotonic() - began)
         await wait_until(lambda: worker.is_ready, description="the worker is green again", timeout=5 + SLACK)
-        more = await stack.client.publish("work", {"name": "more"})
-        await stack.completed([more], timeout=20)
+        await stack.completed([await stack.client.publish("work", {"name": "more"})], timeout=20)
         assert {(await stack.client.get(run)).crashes for run in runs} == {0}
         assert {witness.count("end")[f"r{n}"] for n in range(4)} == {1}
+
+
+@pytest.mark.redis
+@pytest.mark.fault(23)
+async def test_a_service_is_not_well_while_its_server_takes_no_writes(cramped: tuple[Server, Disk]) -> None:
+    """Though it answers what is read."""
+    server, disk = cramped
+    async with running(server.url) as stack, anyio.create_task_group() as group:
+        pulse = Pulse(server.url)
+        group.start_soon(pulse.beat)
+        await wait_until(lambda: pulse._answered > pulse._turned - 1, description="it is well")
+        disk.fill()
+        await wait_until(lambda: is_refused(stack), description="publishing is refused", timeout=20)
+        with pytest.raises(ServerUnfit, match="disk full"):
+            await stack.client._store.link.check_writes()
+        assert (await stack.client.pools.get("default")).queued >= 0, "reads are answered"
+        last = pulse._answered
+        await let_pass(5.0)
+        assert pulse._answered - last < 4.0, "it stays as it was"
+        disk.empty()
+        await wait_until(lambda: pulse._answered > last + 5.0, description="it is well again", timeout=30)
         group.cancel_scope.cancel()
 
 
