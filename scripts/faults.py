@@ -148,9 +148,6 @@ FAULTS = {
 
 OPEN: dict[int, str] = {
     14: "not built yet",
-    15: "not built yet",
-    16: "not built yet",
-    17: "not built yet",
     30: "not built yet",
 }
 """Faults that no test shows yet, and why."""

@@ -43,6 +43,7 @@ async def _survived(load: Load, witness: Witness, master: Server) -> int:
     return len(lost)
 
 
+@pytest.mark.fault(16)
 async def test_sentinels_promote_the_replica_of_a_killed_master(
     trio: Trio, children: Children, witness: Witness
 ) -> None:
@@ -57,6 +58,7 @@ async def test_sentinels_promote_the_replica_of_a_killed_master(
         assert DOWN_AFTER / 2 < load.gap < DOWN_AFTER + SLACK
 
 
+@pytest.mark.fault(16)
 async def test_a_planned_change_of_master_loses_nothing(trio: Trio, children: Children, witness: Witness) -> None:
     """Writes are paused until the other one is named: sentinels do not wait for what a replica lacks."""
     async with running(trio.url) as stack:
@@ -77,6 +79,7 @@ async def test_a_planned_change_of_master_loses_nothing(trio: Trio, children: Ch
         print(f"sentinels, planned: write gap {load.gap:.2f} s")
 
 
+@pytest.mark.fault(16)
 async def test_a_cluster_promotes_the_replica_of_a_killed_master(
     cluster: Cluster, children: Children, witness: Witness
 ) -> None:

@@ -74,6 +74,7 @@ def ended(server: Server) -> Iterator[Server]:
         server.close()
 
 
+@pytest.mark.fault(15)
 @pytest.mark.parametrize(
     ("kind", "fsync", "level"),
     [
@@ -105,6 +106,7 @@ async def test_lost_power(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind:
         assert lost
 
 
+@pytest.mark.fault(16)
 @pytest.mark.redis
 @pytest.mark.parametrize("level", ["fast", "replicated"])
 async def test_lost_master_with_a_replica_that_is_behind(level: str) -> None:

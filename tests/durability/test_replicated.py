@@ -29,6 +29,7 @@ async def test_what_was_answered_is_in_the_replica(pair: Pair, client: Client) -
     assert run.spec.durability == "replicated"
 
 
+@pytest.mark.fault(17)
 async def test_without_a_replica_nothing_is_published(server: Server) -> None:
     async with Client(server.url) as client:
         await client.pools.create("default")
@@ -37,6 +38,7 @@ async def test_without_a_replica_nothing_is_published(server: Server) -> None:
         assert await queued(client) == []
 
 
+@pytest.mark.fault(17)
 async def test_a_frozen_replica_is_told_within_the_timeout_and_the_same_publish_again_doubles_nothing(
     pair: Pair, client: Client, hasty: Client
 ) -> None:

@@ -30,6 +30,7 @@ def on_uvloop(url: str, act: Callable[[Link], Awaitable[None]]) -> None:
         runner.run(main())
 
 
+@pytest.mark.fault(10)
 def test_a_script_is_sent_again_over_a_new_connection(redis_url: str):
     async def act(link: Link) -> None:
         for _ in range(3):

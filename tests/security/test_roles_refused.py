@@ -90,11 +90,13 @@ def test_no_service_looks_after_the_server_or_leaves_its_keys(access: Access, us
     assert access.admin.dbsize() == 0
 
 
+@pytest.mark.fault(50)
 @pytest.mark.parametrize("user", NOT_ONES_OWN)
 def test_a_role_may_not_do_what_is_anothers(access: Access, user: str):
     assert unrefused(access, user, NOT_ONES_OWN[user]) == []
 
 
+@pytest.mark.fault(50)
 def test_a_publisher_may_only_add_to_its_own_stream_and_read_its_answers(access: Access):
     assert unrefused(access, "web", [*OF_NOBODY, *NOT_OF_A_PUBLISHER]) == []
     with access.client("web") as publisher:

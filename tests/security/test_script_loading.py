@@ -33,6 +33,7 @@ async def test_a_dispatcher_loads_all_scripts_before_it_says_that_it_serves(acce
         assert known(access) == len(scripts.names())
 
 
+@pytest.mark.fault(19)
 async def test_work_goes_on_when_the_server_forgets_its_scripts(access: Access):
     async with running(access.url("operator")) as stack:
         await stack.dispatcher(redis_url=access.url("dispatcher"))
