@@ -37,12 +37,20 @@ class Journals:
     """Runs that were cancelled at once, as was acknowledged."""
     refused: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
+    heard: set[int] = field(default_factory=set)
+    """Places of the publishers that were acknowledged something."""
 
     def read(self) -> None:
         """Take up what is new."""
-        for tail in self.tails:
+        for place, tail in enumerate(self.tails):
             for words in tail.read():
                 self._take(words)
+                if words[0] == "ok":
+                    self.heard.add(place)
+
+    def are_all_heard(self) -> bool:
+        """Whether each publisher was acknowledged something."""
+        return len(self.heard) == len(self.tails)
 
     def _take(self, words: list[str]) -> None:
         kind, run, *rest = words

@@ -49,7 +49,10 @@ class Observer:
         """The highest limit that each scope ever had."""
         self.over: list[str] = []
         self.twice: list[str] = []
+        self.violated: list[str] = []
+        """What the dispatchers' own audit found."""
         self.gaps = 0
+        self.ended = 0
         self.counts: Counter[str] = Counter()
 
     async def read(self) -> None:
@@ -93,6 +96,8 @@ class Observer:
         elif kind == "resumed":
             for run in words:
                 self._hold(run, head)
+        elif kind == "violated":
+            self.violated += [f"the dispatchers' audit of {self.pool} found {head}: {word}" for word in words]
         elif kind in _FREES or kind == "suspended":
             for run in words:
                 self._free(run, kind, head, ms)
@@ -129,6 +134,7 @@ class Observer:
             if seen.finished:
                 self.twice.append(f"{run} finished as {seen.finished}, then as {head}")
             seen.finished = head
+            self.ended += 1
 
     def _limit(self, kind: str, head: str, words: list[str]) -> None:
         """Take up a limit that was set, if that is what the line tells."""

@@ -78,6 +78,9 @@ def _promises(outcome: Outcome) -> Iterator[Line]:
         yield Line(f"most at once, {pool}", str(most), f"<= {limit}", most <= limit)
     for what, found in (("lost", verdict.lost), ("doubled", verdict.doubled), ("over a limit", verdict.over)):
         yield Line(what, str(len(found)), "0", not found)
+    violations = [*outcome.audit.faults, *(said for observer in outcome.observers for said in observer.violated)]
+    looks = f"{len(violations)} in {outcome.audit.looks} looks and all events"
+    yield Line("violations found by the audit", looks, "0", not violations)
     others = shorten(verdict.others, 1) if verdict.others else "nothing"
     yield Line("anything else", others[:60], "nothing", not verdict.others)
 

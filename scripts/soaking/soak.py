@@ -4,14 +4,15 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dispatcher import Client
 
+from .audit import Audit
 from .faults import AWAY, Faults
 from .judge import Verdict, judge
 from .load import POOL, PROCESS_WORKER_LIMIT, PROCESSES, SCHEDULE, WORKER_LIMIT, prepare
@@ -21,10 +22,11 @@ from .notes import Journals, Tail, Witness
 from .observer import Observer
 from .recovery import Recovery, measure
 from .server import Redis, SoakError
-from .timetable import draw
+from .timetable import Planned, draw
 
 DRAIN = 60.0
 """Seconds until everything that waits has to be over, beside what is still to be worked off."""
+READY = 90.0
 _LEFT = ("slots", "backlog:", "front:", "awake:", "classes:", "waiters:", "waiting", "parked", "suspended", "orphans")
 
 
@@ -52,8 +54,8 @@ class Outcome:
     journals: Journals
     server: Redis
     recovery: Recovery
-    drained_in: float = 0.0
-    audit: list[str] = field(default_factory=list)
+    audit: Audit
+    drained_in: float
 
 
 class Soak:
@@ -66,6 +68,7 @@ class Soak:
         self._network = Network(folder, self._server.port, options.seed)
         self._crew = Crew(folder, self._network.url_of, seed=options.seed, rate=options.rate / 2, lease=options.lease)
         self._client = Client(self._server.url, pool=POOL)
+        self._audit = Audit(self._server.url)
         self._faults = Faults(self._server, self._network, self._crew, self._client)
         self._journals = Journals([Tail(folder / f"{member.name}.journal") for member in self._crew.of("publisher")])
         self._witness = Witness(Tail(folder / "witness.txt"))
@@ -90,19 +93,39 @@ class Soak:
         await prepare(self._client)
         await self._network.start()
         await self._crew.start()
-        began = time.monotonic()
-        self._say(f"{options.duration:g} s, {len(plan)} faults; all is in {options.folder}")
-        background = [asyncio.create_task(self._crew.supervise()), asyncio.create_task(self._watch())]
+        background = [asyncio.create_task(work) for work in (self._crew.supervise(), self._watch())]
         try:
-            await self._first(background, self._faults.play(plan))
-            await self._first(background, asyncio.sleep(options.duration - (time.monotonic() - began)))
+            await self._first(background, self._ready())
+            self._say(f"{options.duration:g} s, {len(plan)} faults; all is in {options.folder}")
+            background.append(asyncio.create_task(self._look(options.duration / 3)))
+            await self._first(background, self._hurt(plan))
             self._say("healing")
             await self._first(background, self._heal())
             drained = await self._first(background, self._drain())
             left = await self._left()
+            await self._audit.look(must=True)
         finally:
             await _end(background)
         return await self._judge(drained, left)
+
+    async def _ready(self) -> None:
+        """Returns when each publisher was acknowledged something, and each pool has finished something."""
+        until = time.monotonic() + READY
+        while not (self._journals.are_all_heard() and all(observer.ended for observer in self._observers)):
+            if time.monotonic() > until:
+                raise SoakError(f"nothing came of the first runs in {READY:g} s: see {self._options.folder}")
+            await asyncio.sleep(0.05)
+
+    async def _hurt(self, plan: Sequence[Planned]) -> None:
+        began = time.monotonic()
+        await self._faults.play(plan)
+        await asyncio.sleep(self._options.duration - (time.monotonic() - began))
+
+    async def _look(self, every: float) -> None:
+        """Let the audit look in the middle of it all, too."""
+        while True:
+            await asyncio.sleep(every)
+            await self._audit.look()
 
     async def _first(self, background: list[asyncio.Task[None]], work: Any) -> Any:
         """Do something while the background goes on; what breaks there breaks it all."""
@@ -187,13 +210,14 @@ class Soak:
         await self._read()
         members = list(self._crew.members.values())
         verdict = judge(self._journals, self._witness, self._observers, members)
-        verdict.others += left
+        verdict.others += [*left, *self._audit.faults, *(said for o in self._observers for said in o.violated)]
         if drained < 0:
             verdict.others.append(f"not drained: nothing more ended in {DRAIN:g} s")
         recovery = measure(self._observers, members, self._faults.touched, self._options.lease)
         return Outcome(
-            verdict, self._crew, self._faults, self._observers, self._journals, self._server, recovery, drained
-        )
+            verdict, self._crew, self._faults, self._observers, self._journals, self._server, recovery, self._audit,
+            drained,
+        )  # fmt: skip
 
 
 async def _end(tasks: list[asyncio.Task[None]]) -> None:
