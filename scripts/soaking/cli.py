@@ -3,7 +3,9 @@
 import argparse
 import asyncio
 import json
+import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -17,6 +19,9 @@ from .report import lines, table
 from .server import SoakError
 from .soak import Options, Outcome, Soak
 from .timetable import GROUPS, KINDS, draw, read_mix
+
+ROOT = Path(__file__).resolve().parents[2]
+LEAST = 1_000_000
 
 
 def _arguments(words: list[str] | None) -> argparse.Namespace:
@@ -34,13 +39,21 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--lease", type=float, default=3.0, help="of the workers, in seconds")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the table as JSON")
     parser.add_argument("--folder", type=Path, help="where logs, journals and data are kept; else only on failure")
+    parser.add_argument(
+        "--admissions", type=int, metavar="N", help="instead: so many admissions, replayed against every limit"
+    )
     parser.add_argument("--plan", action="store_true", help="print what would go wrong, and end")
-    return parser.parse_args(words)
+    given = parser.parse_args(words)
+    if given.admissions is not None and given.admissions < LEAST:
+        parser.error(f"--admissions: {LEAST} at least, or not every limit is met")
+    return given
 
 
 def main(words: list[str] | None = None) -> int:
     """Soak once: 1 when something did not hold, 2 when it could not be played."""
     given = _arguments(words)
+    if given.admissions:
+        return _admit(given.admissions)
     try:
         options = _options(given)
     except (ValueError, InvalidInput) as error:
@@ -60,6 +73,14 @@ def main(words: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     return _report(given, options, outcome)
+
+
+def _admit(count: int) -> int:
+    """The test of a million admissions, as long as it is wanted."""
+    words = [sys.executable, "-m", "pytest", "-q", "tests/model/test_million.py"]
+    code = subprocess.run(words, cwd=ROOT, env={**os.environ, "SLUICE_MODEL_ADMISSIONS": str(count)}, check=False)
+    print(f"{count:,} admissions, " + ("a violation, see above" if code.returncode else "0 violations"))
+    return code.returncode
 
 
 def _options(given: argparse.Namespace) -> Options:

@@ -1,7 +1,7 @@
 """A million admissions on the real Lua, replayed from the event stream against every limit (I1).
 
 The replay knows nothing of the engine but its events: it counts holders of each scope, in their order, and the limits
-as they were set. `SLUICE_MODEL_ADMISSIONS` makes it shorter or longer.
+as they were set. `SLUICE_MODEL_ADMISSIONS` makes it shorter or longer; `scripts/soak --admissions N` sets it.
 """
 
 import os
@@ -132,7 +132,7 @@ class Driver:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(600 + TARGET // 1_000)
 def test_a_million_admissions_stay_within_every_limit(client: "redis.Redis"):
     replay = Replay(client)
     driver = Driver(client, replay)
