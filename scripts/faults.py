@@ -147,7 +147,6 @@ FAULTS = {
 }
 
 OPEN: dict[int, str] = {
-    14: "not built yet",
     30: "not built yet",
 }
 """Faults that no test shows yet, and why."""
