@@ -29,7 +29,7 @@ def ask(port: int, *words: str | int) -> Any:
 
 def info(port: int, section: str) -> dict[str, Any]:
     """A section of INFO."""
-    with contextlib.closing(redis.Redis(port=port, socket_timeout=10)) as client:
+    with contextlib.closing(redis.Redis(port=port, socket_timeout=5, retry=Retry(NoBackoff(), 0))) as client:
         return dict(client.info(section))
 
 
@@ -145,7 +145,7 @@ class Trio:
     def wait_for_failover(self, before: Server) -> None:
         """Wait until the other one is the master, and every sentinel names it."""
         other = next(server for server in self.servers if server is not before)
-        wait_until_sync(lambda: holds(lambda: is_master(other)), description="it is promoted", timeout=_FORMED)
+        wait_until_sync(lambda: is_master(other), description="it is promoted", timeout=_FORMED)
         wait_until_sync(
             lambda: all(sentinel.master_port == other.port for sentinel in self.sentinels),
             description="the sentinels name it",
@@ -171,8 +171,8 @@ class Trio:
 
 
 def is_master(server: Server) -> bool:
-    """Whether it says so itself."""
-    return info(server.port, "replication").get("role") == "master"
+    """Whether it says so itself; one that is frozen says nothing."""
+    return holds(lambda: info(server.port, "replication").get("role") == "master")
 
 
 NODE_TIMEOUT = 2.0
