@@ -25,6 +25,9 @@ ROUND_SECONDS = 10.0
 REST_SECONDS = 0.5
 """How long a stream that could not be taken in is left alone."""
 LONGEST_REST_SECONDS = 5.0
+LONGEST_LOOK_SECONDS = 30.0
+_SHARE = 10
+"""How much longer than it took to look is waited until the next look: one of several servers may be away."""
 _LARGE = 64 * 1024
 """Bytes of an entry that is read in a thread: 1 MB of empty maps takes half a second, and the caretaker must tick."""
 NOTHING = Intaken(more=False, statuses=[], rejected=[], entries=[])
@@ -44,7 +47,7 @@ class Intake:
     def __init__(self, store: Store, clock: Clock, payload_limit: int) -> None:
         self._store, self._clock, self._limit = store.intake, clock, payload_limit
         self._streams: list[PublishStream] = []
-        self._looked = self._rounded = float("-inf")
+        self._look_at = self._rounded = float("-inf")
         self._resting: dict[PublishStream, Rest] = {}
         self._next: dict[PublishStream, list[Unread]] = {}
 
@@ -64,9 +67,10 @@ class Intake:
 
     async def _round(self) -> None:
         now = self._clock.monotonic()
-        if now - self._looked >= LOOK_SECONDS:
+        if now >= self._look_at:
             self._streams = await self._store.streams()
-            self._looked = now
+            after = self._clock.monotonic()
+            self._look_at = after + min(max(LOOK_SECONDS, _SHARE * (after - now)), LONGEST_LOOK_SECONDS)
             for stream in (self._resting.keys() | self._next.keys()) - set(self._streams):
                 self._resting.pop(stream, None)
                 self._next.pop(stream, None)
@@ -86,8 +90,11 @@ class Intake:
         try:
             await self._take_in(stream)
             self._resting.pop(stream, None)
-        except ServerUnreachable:
-            raise
+        except ServerUnreachable as error:
+            if not self._store.is_spread:
+                raise
+            _log.warning("intake.waits", pool=stream.pool, source=stream.source, error=str(error))
+            self._rest(stream)
         except PoolNotFound:
             self._rest(stream)
         except ServerError as error:  # also: out of memory, the entries stay where they are

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from redis.commands import CoreCommands
 from redis.exceptions import AskError, ClusterDownError, MovedError
+from redis.exceptions import ConnectionError as LostError
+from redis.exceptions import TimeoutError as SilentError
 from redis.retry import Retry
 
 from .cluster import PASSING, REDIRECTIONS
@@ -38,9 +40,17 @@ class BlockingRouted(_Commands):  # type: ignore[misc]  # see _Commands
         return self._retry.call_with_retry(send, self._lost)
 
     def info(self, *sections: Any, **options: Any) -> dict[str, Any]:
-        """INFO of all masters as if they were one server."""
+        """INFO of all masters that answer as if they were one server. Raises RedisError when none does."""
         self._read()
-        infos: list[Any] = [self._node(host).info(*sections, **options) for host in self._map.masters]
+        infos: list[Any] = []
+        fault: Exception | None = None
+        for host in self._map.masters:
+            try:
+                infos.append(self._node(host).info(*sections, **options))
+            except (LostError, SilentError) as error:
+                fault = error
+        if fault and not infos:
+            raise fault
         return combined(infos)
 
     def script_load(self, script: Any) -> Any:

@@ -52,10 +52,15 @@ def turns(url: str) -> Any:
 
 def blocking(url: str) -> Any:
     """A client for one reader that waits up to BLOCK_MS at a time; `Link.read` sets the timeout above it."""
-    if read_address(url).kind == "cluster":
+    if is_spread(url):
         reads = _open(url, socket_timeout=None, socket_connect_timeout=3, retry=AsyncRetry(NoBackoff(), 0))
         return RoutedReads(reads, READ_SECONDS)
     return _single(url, AsyncRetry(NoBackoff(), 0))
+
+
+def is_spread(url: str) -> bool:
+    """Whether pools are on several masters, so that one may be away while others are there."""
+    return read_address(url).kind == "cluster"
 
 
 async def masters(client: Any, url: str) -> dict[str, Any]:

@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from .. import keys
-from ..errors import PoolNotFound, PublisherHoldsEntries, PublisherNotFound, TooManyPublishers
+from ..errors import PoolNotFound, PublisherHoldsEntries, PublisherNotFound, ServerUnreachable, TooManyPublishers
 from ..names import check_name
+from .connection import is_spread
 from .link import root_of
 from .pools import Settings
 from .runs import WireRun
@@ -74,17 +75,37 @@ class Rejected(NamedTuple):
 class IntakeStore(Settings):
     """Calls of the dispatcher's intake and of those who look after it."""
 
+    @property
+    def is_spread(self) -> bool:
+        """Whether one stream's server may be away while another's is there."""
+        return is_spread(self._link.url)
+
     async def streams(self) -> list[PublishStream]:
         """The publish streams of all pools of the catalogue."""
         (found,) = await self._read(("SMEMBERS", keys.CATALOGUE))
         pools = sorted(name.decode() for name in found)
-        rows = await self._read(*(("SMEMBERS", keys.publishers(root_of(pool))) for pool in pools))
+        rows = await self._owners(pools)
         own = [
             PublishStream(pool, name.decode())
             for pool, names in zip(pools, rows, strict=True)
             for name in sorted(names)
         ]
         return [PublishStream(pool, "") for pool in pools] + own
+
+    async def _owners(self, pools: Sequence[str]) -> list[Any]:
+        """Publishers with a stream of their own, for each pool; none where its server is away and others are there."""
+        try:
+            return await self._read(*(("SMEMBERS", keys.publishers(root_of(pool))) for pool in pools))
+        except ServerUnreachable:
+            if not self.is_spread:
+                raise
+        rows: list[Any] = []
+        for pool in pools:
+            try:
+                rows += await self._read(("SMEMBERS", keys.publishers(root_of(pool))))
+            except ServerUnreachable:
+                rows.append(())
+        return rows
 
     async def wait(self, streams: Sequence[PublishStream]) -> list[PublishStream]:
         """Those of them that hold an entry, as soon as one does; none after 2 s. One caller at a time.

@@ -105,6 +105,10 @@ class ServerSnapshots:
                 raise
             except ResponseError:
                 unread.append(name)
+            except RedisError:
+                if not connection.is_spread(self._url):
+                    raise
+                unread.append(name)  # its master is away, others are there
         unfit = connection.unfit_version(dict(info)) if info else None
         return ServerSnapshot(None, info, unfit, ahead, tuple(pools), tuple(unread))
 

@@ -8,6 +8,7 @@ id, and as many runs as there are slots may be executed a second time. No run en
 import pytest
 from anyio import to_thread
 
+from tests.support.figures import Figures
 from tests.support.load import LIMIT, Load
 from tests.support.processes import Children
 from tests.support.servers import Server
@@ -44,8 +45,9 @@ async def _survived(load: Load, witness: Witness, master: Server) -> int:
 
 
 @pytest.mark.fault(16)
+@pytest.mark.fault(16)
 async def test_sentinels_promote_the_replica_of_a_killed_master(
-    trio: Trio, children: Children, witness: Witness
+    trio: Trio, children: Children, witness: Witness, figures: Figures
 ) -> None:
     async with running(trio.url) as stack:
         await _serve(stack, children, witness, ["default"])
@@ -54,12 +56,16 @@ async def test_sentinels_promote_the_replica_of_a_killed_master(
             before.kill()
         assert trio.master is not before
         lost = await _survived(load, witness, trio.master)
-        print(f"sentinels: write gap {load.gap:.2f} s, lost {lost} of {len(load.runs)} acknowledged publishes")
+        figures.note(f"sentinels, down after {DOWN_AFTER:g} s, master killed: longest time without a publish", load.gap)
+        figures.note("sentinels, master killed: acknowledged publishes lost", lost, "")
         assert DOWN_AFTER / 2 < load.gap < DOWN_AFTER + SLACK
 
 
 @pytest.mark.fault(16)
-async def test_a_planned_change_of_master_loses_nothing(trio: Trio, children: Children, witness: Witness) -> None:
+@pytest.mark.fault(16)
+async def test_a_planned_change_of_master_loses_nothing(
+    trio: Trio, children: Children, witness: Witness, figures: Figures
+) -> None:
     """Writes are paused until the other one is named: sentinels do not wait for what a replica lacks."""
     async with running(trio.url) as stack:
         await _serve(stack, children, witness, ["default"])
@@ -76,12 +82,13 @@ async def test_a_planned_change_of_master_loses_nothing(trio: Trio, children: Ch
         load.ended_once(trio.master.port)
         witness.exactly_once({run.id for run in load.runs})
         assert witness.highest() <= LIMIT
-        print(f"sentinels, planned: write gap {load.gap:.2f} s")
+        figures.note("sentinels, planned: longest time without a publish", load.gap)
 
 
 @pytest.mark.fault(16)
+@pytest.mark.fault(16)
 async def test_a_cluster_promotes_the_replica_of_a_killed_master(
-    cluster: Cluster, children: Children, witness: Witness
+    cluster: Cluster, children: Children, witness: Witness, figures: Figures
 ) -> None:
     """The pool of that master goes on after the election, that of another one all the time."""
     pools = cluster.pools(2)
@@ -94,12 +101,17 @@ async def test_a_cluster_promotes_the_replica_of_a_killed_master(
         assert cluster.master_of(pools[0]) is not before
         lost = await _survived(hit, witness, cluster.master_of(pools[0]))
         assert await _survived(other, witness, cluster.master_of(pools[1])) == 0
-        print(f"cluster: write gap {hit.gap:.2f} s, lost {lost} of {len(hit.runs)}; the other pool {other.gap:.2f} s")
+        figures.note(
+            f"cluster, node timeout {NODE_TIMEOUT:g} s, master killed: longest time without a publish", hit.gap
+        )
+        figures.note("cluster, master killed: longest time without a publish to another master", other.gap)
+        figures.note("cluster, master killed: acknowledged publishes lost", lost, "")
         assert NODE_TIMEOUT / 2 < hit.gap < NODE_TIMEOUT + SLACK
 
 
+@pytest.mark.fault(16)
 async def test_a_planned_failover_of_a_cluster_loses_nothing(
-    cluster: Cluster, children: Children, witness: Witness
+    cluster: Cluster, children: Children, witness: Witness, figures: Figures
 ) -> None:
     async with running(cluster.url) as stack:
         await _serve(stack, children, witness, ["default"])
@@ -113,4 +125,4 @@ async def test_a_planned_failover_of_a_cluster_loses_nothing(
         load.ended_once(replica.port)
         witness.exactly_once({run.id for run in load.runs})
         assert witness.highest() <= LIMIT
-        print(f"cluster, planned: write gap {load.gap:.2f} s")
+        figures.note("cluster, planned: longest time without a publish", load.gap)
