@@ -8,7 +8,7 @@ its text: two releases work side by side, and a server that forgot it is told ag
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -68,11 +68,11 @@ class Script:
     sha: str
     reads_only: bool = False
 
-    async def call(self, client: AsyncEvaluator, root: str, *args: Argument) -> Any:
+    def call(self, client: AsyncEvaluator, root: str, *args: Argument) -> Awaitable[Any]:
         """Run it; raises `redis.exceptions.RedisError` as the client does, NoScriptError where the server lacks it."""
         if self.reads_only:  # a user who may only read may do this, and not EVALSHA
-            return await client.evalsha_ro(self.sha, 1, root, *args)
-        return await client.evalsha(self.sha, 1, root, *args)
+            return client.evalsha_ro(self.sha, 1, root, *args)
+        return client.evalsha(self.sha, 1, root, *args)
 
     async def run(self, client: AsyncEvaluator, root: str, *args: Argument) -> Any:
         """The same; where the server lacks it and this user may load it, it is loaded first."""
