@@ -155,8 +155,8 @@ async def test_a_run_for_later_is_never_early_and_hardly_late(stack: Stack, kind
     runs = []
     for n in range(20):
         now = server_ms(stack.url)
-        due[n] = now + 200 + 20 * n
-        seconds = (200 + 20 * n) / 1000
+        due[n] = now + 1500 + 20 * n
+        seconds = (1500 + 20 * n) / 1000
         moment = {"at": datetime.fromtimestamp(due[n] / 1000, UTC)} if kind == "at" else {"delay": seconds}
         runs.append(await stack.client.publish("note", {"n": n}, **moment))
     assert {run.state for run in await stack.client.list(limit=100)} == {RunState.SCHEDULED}
