@@ -4,12 +4,16 @@ import asyncio
 import ctypes
 import os
 import signal
+import socket
 import sys
+from typing import Any
 
 from dispatcher import codec, tracing
 from dispatcher.models import HandOff, RetryPolicy, RunSpec
 from workers.app import load_functions
+from workers.contract import Outcome
 from workers.function import FunctionWorker
+from workers.line import ProcessEnd
 
 
 def _end_with_parent(parent: int) -> None:
@@ -21,24 +25,39 @@ def _end_with_parent(parent: int) -> None:
         os._exit(1)
 
 
-async def _attempt(order: bytes) -> bytes:
-    app, app_dir, name, parameters, retry, timeout, trace, (run_id, token, attempt) = codec.unpack(order)
-    policy = RetryPolicy(*retry) if retry else RetryPolicy()
-    spec = RunSpec(function=name, parameters=parameters, retry=policy, timeout=timeout, traceparent=trace)
-    run = HandOff(0, token, attempt, 0, run_id, codec.encode_spec(spec, codec.HARD_LIMIT))
-    functions = load_functions(app, app_dir)
+class _Services:
+    """What the run's code may ask, asked over the line. It is a RunServices."""
+
+    def __init__(self, line: ProcessEnd, pool: str) -> None:
+        self._line, self.pool = line, pool
+
+    def tell(self, verb: str, *words: Any) -> None:
+        self._line.tell(verb, *words)
+
+    async def ask(self, verb: str, *words: Any) -> Any:
+        return await asyncio.wrap_future(self._line.ask(verb, *words))
+
+
+async def _attempt(facts: dict[str, Any], line: ProcessEnd) -> Outcome:
+    policy = RetryPolicy(*facts["retry"]) if facts["retry"] else RetryPolicy()
+    trace = facts["traceparent"]
+    spec = RunSpec(
+        function=facts["function"], parameters=facts["parameters"], retry=policy, timeout=facts["timeout"],
+        traceparent=trace,
+    )  # fmt: skip
+    packed = codec.encode_spec(spec, codec.HARD_LIMIT)
+    kind = FunctionWorker(load_functions(facts["app"], facts["folder"]))
+    kind.attach(lambda _: _Services(line, facts["pool"]))
     tracing.enter(trace)
-    outcome = await FunctionWorker(functions).watch(run, "")
-    return codec.pack(list(outcome))
+    return await kind.watch(HandOff(0, facts["token"], facts["attempt"], 0, facts["run_id"], packed), "")
 
 
 def main() -> None:
-    """Read the order from stdin, write the outcome to the descriptor given."""
+    """Take the order from the line whose descriptor is given, and tell the outcome over it."""
     descriptor, parent = int(sys.argv[1]), int(sys.argv[2])
     _end_with_parent(parent)
-    answer = asyncio.run(_attempt(sys.stdin.buffer.read()))
-    with os.fdopen(descriptor, "wb") as out:
-        out.write(answer)
+    line = ProcessEnd(socket.socket(fileno=descriptor))
+    line.end(*asyncio.run(_attempt(line.first(), line)))
 
 
 if __name__ == "__main__":

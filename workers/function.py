@@ -67,7 +67,8 @@ class FunctionWorker(WorkerType):
         except (InvalidInput, LookupError, TypeError) as error:
             return Outcome("failed", "invalid_parameters", error_result(str(error)))
         if run.crashes and self._isolation:
-            return await self._isolation.execute(run, name, parameters, retry, timeout, trace=trace)
+            services = self._services(run)
+            return await self._isolation.execute(run, name, parameters, retry, timeout, trace=trace, services=services)
         handler = self._functions.get(name)
         if handler is None:
             return Outcome("failed", "not_registered", error_result(self._unknown(name)))

@@ -72,6 +72,21 @@ async def test_a_run_in_a_child_knows_no_settings_and_may_write_what_it_likes(
     assert (lost.outcome, codec.unpack(lost.result)) == ("lost", {"error": "its process died with exit code 9"})
 
 
+async def test_a_run_in_a_child_logs_and_has_children_as_any_other(
+    stack: Stack, children: Children, witness: Witness, tmp_path: Path
+) -> None:
+    await stack.dispatcher()
+    await stack.client.pools.update("default", limit=1)  # so its child needs its slot
+    worker = await stack.worker_process(children, witness)
+    run = await stack.client.publish("parent_at_second_sight", {"name": "parent", "mark": str(tmp_path / "mark")})
+    assert await worker.ended() == 9
+    await stack.worker_process(children, witness)
+    assert await stack.client.result(run, timeout=30) == "parent-child"
+    found = await stack.client.get(run)
+    assert (found.crashes, found.attempt) == (1, 1)
+    assert [line.text async for line in stack.client.logs(run)] == ["here again"]
+
+
 async def test_cancelling_ends_the_child(stack: Stack, witness: Witness, tmp_path: Path) -> None:
     kind = FunctionWorker.for_app("witnessing:functions", str(PROGRAMS))
     spec = codec.encode_plain_spec("wait_for_gate", {"name": "n", "gate": str(tmp_path / "never")})

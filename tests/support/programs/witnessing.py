@@ -112,6 +112,18 @@ async def claim() -> list[str | int]:
 
 
 @functions.register
+async def parent_at_second_sight(name: str, mark: str) -> str:
+    """Take the process along the first time; then log, publish a child and wait for it."""
+    note("start", name)
+    if not Path(mark).exists():
+        Path(mark).touch()
+        os._exit(9)
+    context.logger.info("here again")
+    context.progress(0.5, "half")
+    return await context.result(await context.publish("work", {"name": f"{name}-child"}))
+
+
+@functions.register
 async def chatter(name: str) -> str:
     """Write where a careless function writes, and start a program that outlives it."""
     note("start", name)
