@@ -9,6 +9,8 @@ from .world import World
 SHORT = (0.05, 0.3, 0.8, 0.4 * LEASE)
 LONG = (1.2 * LEASE, 2.5 * LEASE)
 HOUR = 3_600_000
+NOTICED = 1.5
+"""Seconds; an absence that a tick cannot overlook."""
 
 
 class Faults:
@@ -37,7 +39,9 @@ class Faults:
         world.network.heal()
         for process in world.processes.values():
             world.thaw(process)
-        world.server.jump_ms = max(self._furthest, world.server.jump_ms)
+        if world.server.jump_ms < self._furthest:
+            world.server.jump_ms = self._furthest
+            world.disturbed = world.loop.time()
 
     def _next(self) -> None:
         if not self._is_over:
@@ -98,12 +102,21 @@ class Faults:
         if network.is_away or network.is_silent:
             return
         network.away(silent=self._random.random() < 0.5)
-        self._world.later(self._seconds(), network.back)
+        self._world.later(self._seconds(), self._back, self._world.loop.time())
+
+    def _back(self, since: float) -> None:
+        world = self._world
+        if world.network.is_away or world.network.is_silent:
+            world.network.back()
+            if world.loop.time() - since > NOTICED:
+                world.disturbed = world.loop.time()
 
     def _forget_scripts(self) -> None:
         self._world.server.loaded.clear()
 
     def _jump(self) -> None:
         server = self._world.server
-        server.jump_ms = self._random.choice([-HOUR, HOUR, 0, -700, 700])
+        before, server.jump_ms = server.jump_ms, self._random.choice([-HOUR, HOUR, 0, -700, 700])
+        if abs(server.jump_ms - before) > 10_000:
+            self._world.disturbed = self._world.loop.time()
         self._furthest = max(self._furthest, server.jump_ms)

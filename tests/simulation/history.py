@@ -12,7 +12,7 @@ from .story import Story
 from .world import Broken, World
 
 TROUBLED_SECONDS = 24.0
-DRAIN_SECONDS = 90.0
+DRAIN_SECONDS = 25.0
 RECLAIM_SECONDS = 2 * LEASE + 3.0
 """From healing on: a catalogue is read a second after a start, an unwatched lease counts anew from the first tick."""
 
@@ -91,6 +91,10 @@ def _judge(world: World, story: Story) -> None:
     _must(not wrong, f"clients were told another end: {wrong}")
     _must(not list(model.held()), f"slots are held by {list(model.held())}")
     _must(not model.due_members(), f"something is due: {model.due_members()}")
+    late = world.ledger.overtime()
+    _must(not late, f"executed without a lease: {late}")
+    after = world.ledger.outlasting(world.ended)
+    _must(not after, f"executed when the run was over: {after}")
     overlaps = world.ledger.overlaps()
     _must(not overlaps, f"executed twice at a time: {overlaps}")
 

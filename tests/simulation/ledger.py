@@ -7,6 +7,10 @@ from workers.lease import Lease
 from .processes import Process
 
 
+PATIENCE = 0.5
+"""Seconds; a run that does not want to end takes 0.3."""
+
+
 @dataclass(eq=False)
 class Execution:
     """One execution of a run under one claim; `end` is when its code was over, or its process."""
@@ -56,6 +60,23 @@ class Ledger:
                     if later.start < until and later.trusted_at_start
                 ]
         return found
+
+    def overtime(self) -> list[str]:
+        """Executions that went on although their worker had long stopped to trust its lease, and was not stopped."""
+        return [
+            f"{each.run_id}: {each.process.name} until {each.end:.3f}, trusted until {each.trusted_until:.3f}"
+            for each in self.executions
+            if each.end is not None
+            and each.end - each.trusted_until > PATIENCE + each.process.rested_in(each.trusted_until, each.end)
+        ]
+
+    def outlasting(self, ended: dict[str, float]) -> list[str]:
+        """Executions that were believed while their run had ended already."""
+        return [
+            f"{each.run_id}: {each.process.name} until {self._until(each):.3f}, over at {ended[each.run_id]:.3f}"
+            for each in self.executions
+            if each.run_id in ended and each.trusted_at_start and self._until(each) > ended[each.run_id]
+        ]
 
     def _until(self, execution: Execution) -> float:
         withdrawn = self.withdrawn.get((execution.run_id, execution.token), float("inf"))

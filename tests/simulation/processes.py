@@ -23,6 +23,7 @@ class Process:
         self.ready: deque[asyncio.Handle] = deque()
         self.tasks: list[asyncio.Task[Any]] = []
         self.is_dead = self.is_frozen = self.is_busy = False
+        self.rested: list[tuple[float, float]] = []  # when it was frozen or busy
         self.context = Context()
         self.context.run(CURRENT.set, self)
 
@@ -36,6 +37,10 @@ class Process:
     def rests(self) -> bool:
         """Whether nothing of it runs now."""
         return self.is_dead or self.is_frozen or self.is_busy
+
+    def rested_in(self, start: float, end: float) -> float:
+        """For how long at most it was stopped between two moments."""
+        return sum(max(0.0, min(end, until) - max(start, since)) for since, until in self.rested)
 
     def kill(self) -> None:
         """SIGKILL: nothing of it runs any more."""

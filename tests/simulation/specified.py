@@ -3,7 +3,7 @@
 Chance chooses among all that the specification allows: which of the best buckets is served, and whose the run is.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from random import Random
 from typing import Any
 
@@ -74,6 +74,9 @@ class Specified(Model):
         self.facts: dict[str, list[Any]] = {}
         self.times: dict[str, dict[str, int]] = {}
         self.stopping: set[str] = set()
+        self.on_end: Callable[[str], None] = lambda _: None
+        self.on_loss: Callable[[str], None] = lambda _: None
+        self.on_withdrawal: Callable[[str, int], None] = lambda _run, _token: None
         self._result = b""
         self._caller: Worker | None = None
         self._pushes: dict[str, list[Any]] = {}
@@ -115,6 +118,7 @@ class Specified(Model):
         self.facts[run.id] = [state, reason, *row, same, times.get("started", 0), self.now, self._result]
         super().end(run, state, reason)
         self.runs.open.pop(run.id, None)
+        self.on_end(run.id)
         for client in self.listeners.pop(run.id, ()):
             self.mail.told_end(client, run.id, self.facts[run.id])
 
@@ -132,6 +136,21 @@ class Specified(Model):
         if status == "cancelling" and run.worker:
             self.mail.letter(run.worker, ["cancel", f"{run.id}:{run.token}"])
         return status
+
+    def tick(self, now: int, reply: Any, told: Told) -> None:
+        live = {worker.name for worker in self.workers.values() if worker.live}
+        super().tick(now, reply, told)
+        for name in sorted(live):
+            if name not in self.workers or not self.workers[name].live:
+                self.on_loss(name)
+
+    def take_back_unconfirmed(self, now: int) -> int:
+        before = {run.id: run.token for run in self.held()}
+        taken = super().take_back_unconfirmed(now)
+        for run_id, token in before.items():
+            if self.runs[run_id].state not in HELD:
+                self.on_withdrawal(run_id, token)
+        return taken
 
     def forget(self, worker: Worker) -> None:
         super().forget(worker)

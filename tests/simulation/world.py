@@ -8,7 +8,7 @@ from typing import Any
 
 from dispatcher.errors import ServerError
 
-from .fleet import Fleet
+from .fleet import LEASE, Fleet
 from .ledger import Ledger
 from .loop import Loop
 from .network import Network
@@ -33,6 +33,12 @@ class World:
         self.network = Network(self.loop, self.server, Random(f"{seed} network"), self.note)
         self.ledger = Ledger()
         self.fleet = Fleet(self.loop, self.network, self.ledger, Random(f"{seed} fleet"))
+        self.ended: dict[str, float] = {}
+        self.disturbed = 0.0  # when the server came back, or its clock was set
+        model = self.server.model
+        model.on_end = lambda run_id: self.ended.setdefault(run_id, self.loop.time())
+        model.on_loss = self._lost
+        model.on_withdrawal = self._withdrawn
         self.processes: dict[str, Process] = {}
         self._makers: dict[str, Callable[[], Coroutine[Any, Any, Any]]] = {}
         self._graves: list[Process] = []
@@ -68,6 +74,14 @@ class World:
     def isatty(self) -> bool:
         """It is none."""
         return False
+
+    def _withdrawn(self, run_id: str, token: int) -> None:
+        self.ledger.withdrawn[run_id, str(token)] = self.loop.time()
+
+    def _lost(self, worker: str) -> None:
+        """Who was not watched for a lease is not taken for dead."""
+        if self.loop.time() - self.disturbed < LEASE:
+            raise Broken(f"{worker} taken for dead {self.loop.time() - self.disturbed:.3f} s after the server came back")
 
     # Processes -------------------------------------------------------------------------------------------------------
 
@@ -122,6 +136,7 @@ class World:
         if process is None:
             return
         self.note(process.name, "busy" if loop_only else "frozen", seconds)
+        process.rested.append((self.loop.time(), self.loop.time() + seconds))
         if loop_only:
             process.is_busy = True
         else:
