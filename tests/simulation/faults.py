@@ -1,5 +1,6 @@
 """What goes wrong in a simulation, from a seed: with processes, with the network, with the server."""
 
+from collections.abc import Collection
 from random import Random
 
 from .fleet import LEASE
@@ -16,7 +17,8 @@ NOTICED = 1.5
 class Faults:
     """Begins a fault now and then, some at once, until it is over."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, only: Collection[str] = ()) -> None:
+        """`only`: names of the faults, all when there are none."""
         self._world = world
         self._random = Random(f"{world.seed} faults")
         self._furthest = 0
@@ -24,6 +26,7 @@ class Faults:
         self.seen: dict[str, int] = {}
         self._kinds = [self._kill, self._kill, self._freeze, self._busy, self._partition, self._away]
         self._kinds += [self._forget_scripts, self._jump, self._weather, self._weather]
+        self._kinds = [kind for kind in self._kinds if not only or kind.__name__.strip("_") in only]
 
     def begin(self) -> None:
         """Let things go wrong from now on."""

@@ -1,6 +1,6 @@
 """A history from its first call to its end: asked of, troubled, healed, drained; and what must hold then."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from .story import Story
 from .world import Broken, World
 
 TROUBLED_SECONDS = 24.0
-DRAIN_SECONDS = 25.0
+DRAIN_SECONDS = 60.0
 RECLAIM_SECONDS = 2 * LEASE + 3.0
 """From healing on: a catalogue is read a second after a start, an unwatched lease counts anew from the first tick."""
 
@@ -41,23 +41,23 @@ def _logs_go_to(world: World) -> Iterator[None]:
 
 
 def play(
-    seed: int, show: Callable[[str], None] | None = None, *, faults: bool = True, seconds: float = TROUBLED_SECONDS
+    seed: int, show: Callable[[str], None] | None = None, *, faults: bool = True, only: Collection[str] = ()
 ) -> Told:
-    """Play the history of a seed; raises AssertionError where something is wrong with it."""
+    """Play the history of a seed; raises AssertionError where something is wrong with it. `only` these faults."""
     world = World(seed, show)
     with _logs_go_to(world):
         try:
-            return _play(world, faults=faults, seconds=seconds)
+            return _play(world, Faults(world, only), faults=faults)
         finally:
             world.end()
 
 
-def _play(world: World, *, faults: bool, seconds: float) -> Told:
-    story, trouble = Story(world), Faults(world)
+def _play(world: World, trouble: Faults, *, faults: bool) -> Told:
+    story = Story(world)
     story.begin()
     if faults:
         world.later(1.0, trouble.begin)
-    world.go_on(seconds)
+    world.go_on(TROUBLED_SECONDS)
     story.is_over = True
     trouble.heal()
     healed, model = world.loop.time(), world.server.model
@@ -66,6 +66,7 @@ def _play(world: World, *, faults: bool, seconds: float) -> Told:
         world.start(name)
     before = set(model.workers)
     world.until(lambda: not _dead(world, before), RECLAIM_SECONDS, "lost workers are known as lost")
+    world.until(lambda: not _overdue(world), 6, "what is due is promoted")
     world.until(lambda: not (story.publishing() or world.network.on_their_way), 30, "all calls have come")
     world.until(lambda: not model.runs.open, DRAIN_SECONDS, "all runs are over")
     world.until(lambda: not story.unanswered(), 15, "who waits for a result has it")
@@ -79,6 +80,12 @@ def _dead(world: World, before: set[str]) -> set[str]:
     """Workers of before whose process is gone, and that the server still knows."""
     alive = {worker.id for worker in world.fleet.workers.values()}
     return before & world.server.model.workers.keys() - alive
+
+
+def _overdue(world: World) -> list[str]:
+    """Runs whose time has come for more than two seconds."""
+    runs = world.server.model.runs.open.values()
+    return [run.id for run in runs if run.state == "scheduled" and run.due < world.server.now_ms() - 2000]
 
 
 def _judge(world: World, story: Story) -> None:
@@ -95,6 +102,8 @@ def _judge(world: World, story: Story) -> None:
     _must(not late, f"executed without a lease: {late}")
     after = world.ledger.outlasting(world.ended)
     _must(not after, f"executed when the run was over: {after}")
+    unexecuted = world.ledger.unexecuted(model.facts)
+    _must(not unexecuted, f"over without being executed: {unexecuted}")
     overlaps = world.ledger.overlaps()
     _must(not overlaps, f"executed twice at a time: {overlaps}")
 

@@ -1,11 +1,11 @@
 """What was executed where and when, as the code of the runs saw it; and what that may never show."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from workers.lease import Lease
 
 from .processes import Process
-
 
 PATIENCE = 0.5
 """Seconds; a run that does not want to end takes 0.3."""
@@ -76,6 +76,15 @@ class Ledger:
             f"{each.run_id}: {each.process.name} until {self._until(each):.3f}, over at {ended[each.run_id]:.3f}"
             for each in self.executions
             if each.run_id in ended and each.trusted_at_start and self._until(each) > ended[each.run_id]
+        ]
+
+    def unexecuted(self, facts: dict[str, list[Any]]) -> list[str]:
+        """Runs that are said to have completed or failed under a claim under which nothing was executed."""
+        done = {(each.run_id, int(each.token)) for each in self.executions}
+        return [
+            f"{run_id} {row[0]} {row[1]} under {row[4]}"
+            for run_id, row in facts.items()
+            if row[0] in {"completed", "failed"} and row[4] and (run_id, row[4]) not in done
         ]
 
     def _until(self, execution: Execution) -> float:

@@ -14,7 +14,7 @@ from .world import World
 
 QUEUES = ["default", "default", "fast", "slow"]
 KEYS = ["t:1", "t:2", "u:1"]
-SECONDS = [0.01, 0.05, 0.2, 0.2, 0.8, 2.5]
+SECONDS = [0.01, 0.05, 0.05, 0.2, 0.2, 0.2, 0.8, 0.8, 2.5, 4.0]
 
 
 class Story:

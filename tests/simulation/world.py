@@ -81,7 +81,9 @@ class World:
     def _lost(self, worker: str) -> None:
         """Who was not watched for a lease is not taken for dead."""
         if self.loop.time() - self.disturbed < LEASE:
-            raise Broken(f"{worker} taken for dead {self.loop.time() - self.disturbed:.3f} s after the server came back")
+            raise Broken(
+                f"{worker} taken for dead {self.loop.time() - self.disturbed:.3f} s after the server came back"
+            )
 
     # Processes -------------------------------------------------------------------------------------------------------
 
