@@ -12,7 +12,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from .processes import Child
-from .servers import Server, free_port, require
+from .servers import Kind, Server, free_port, require
 from .waiting import wait_until_sync
 
 DOWN_AFTER = 1.0
@@ -180,9 +180,10 @@ NODE_TIMEOUT = 2.0
 
 
 class Cluster:
-    """Three masters, each with a replica."""
+    """Three masters, each with a replica, or without any."""
 
-    def __init__(self, settings: dict[str, str] | None = None) -> None:
+    def __init__(self, kind: Kind = "redis", *, replicas: bool = True, settings: dict[str, str] | None = None) -> None:
+        self._replicas = replicas
         wanted = {
             "cluster-enabled": "yes",
             "cluster-require-full-coverage": "no",
@@ -191,7 +192,8 @@ class Cluster:
             **(settings or {}),
         }
         self.servers = [
-            Server("redis", aof=True, settings={**wanted, "cluster-port": str(free_port())}) for _ in range(6)
+            Server(kind, aof=True, settings={**wanted, "cluster-port": str(free_port())})
+            for _ in range(6 if replicas else 3)
         ]
 
     @property
@@ -207,7 +209,7 @@ class Cluster:
         masters, replicas = self.servers[:3], self.servers[3:]
         for index, master in enumerate(masters):
             ask(master.port, "CLUSTER", "ADDSLOTSRANGE", 5462 * index, min(5462 * index + 5461, 16383))
-        for master, replica in zip(masters, replicas, strict=True):
+        for master, replica in zip(masters, replicas, strict=False):
             name = ask(master.port, "CLUSTER", "MYID").decode()
             wait_until_sync(
                 lambda replica=replica, name=name: holds(
@@ -242,7 +244,7 @@ class Cluster:
         return (
             roles.count("master") == 3
             and all(state.get("master_link_status", "up") == "up" for state in states)
-            and all(state["connected_slaves"] == 1 for state in states if state["role"] == "master")
+            and all(state["connected_slaves"] == self._replicas for state in states if state["role"] == "master")
             and all(self._serves(server) for server in self.servers)
         )
 
