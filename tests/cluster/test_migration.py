@@ -1,6 +1,5 @@
 """The slot of a pool that is in use moves to another master as a whole."""
 
-
 from tests.support.load import LIMIT, Load
 from tests.support.processes import Children
 from tests.support.stack import running
