@@ -12,6 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import anyio
+
 _KEEPER = Path(__file__).with_name("keeper.py")
 _FAREWELL_SECONDS = 5.0
 _IDLE_KEEPERS = 16
@@ -140,6 +142,7 @@ class Keeper:
             return
         if word == "error" and not child.started.done():
             child.started.set_exception(StartFailed(int(number), what))
+            child.started.exception()  # asked for: who was cancelled does not ask any more
         self._child = None
         _set(child.gone, int(number) if word == "exit" else KILLED)
 
@@ -155,6 +158,13 @@ class Keeper:
     def close(self) -> None:
         """Let it end; what it keeps is killed."""
         self._close()
+
+
+async def _until_gone(child: Child) -> None:
+    """Wait for its end, however often this is cancelled meanwhile: until then its pipes are in use."""
+    while not child.gone.done():
+        with contextlib.suppress(asyncio.CancelledError), anyio.CancelScope(shield=True):
+            await asyncio.wait([child.gone])
 
 
 def _set(future: "asyncio.Future[int]", value: int) -> None:
@@ -187,7 +197,7 @@ class Children:
             await asyncio.shield(child.started)
         except asyncio.CancelledError:
             child.kill()
-            await asyncio.wait([child.gone])
+            await _until_gone(child)
             child.close()
             raise
         except StartFailed:

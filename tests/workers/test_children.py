@@ -1,6 +1,8 @@
 """Starting processes below keepers: what cannot be started is told, and the keeper goes on."""
 
+import asyncio
 import errno
+import gc
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -8,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from workers.children import Children, Order, StartFailed
+
+DESCRIPTORS = Path("/proc/self/fd")
 
 
 @pytest.fixture
@@ -44,3 +48,23 @@ async def test_an_order_longer_than_a_sockets_buffer_arrives(children: Children)
     child = await children.start(Order(["sh", "-c", 'test "${#LONG_9}" = 100000'], environment, "/"))
     assert await child.gone == 0
     child.close()
+
+
+async def test_a_start_that_is_cancelled_twice_leaves_no_pipe_and_no_complaint(
+    children: Children, caplog: pytest.LogCaptureFixture
+):
+    child = await children.start(Order(["true"], dict(os.environ), "/"))
+    assert await child.gone == 0
+    child.close()
+    before = len(list(DESCRIPTORS.iterdir()))
+    for folder in ("/", "/no/such"):
+        starting = asyncio.ensure_future(children.start(Order(["sleep", "60"], dict(os.environ), folder)))
+        for _ in range(3):  # as a scope of anyio does: again, until it is over
+            await asyncio.sleep(0)
+            starting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await starting
+        del starting
+        gc.collect()
+    assert len(list(DESCRIPTORS.iterdir())) == before
+    assert [record.message for record in caplog.records if record.name == "asyncio"] == []
