@@ -1,6 +1,6 @@
 """Bytes of runs: spec, header, facts, results. msgpack arrays, trailing nils cut; README.md has the layout.
 
-Sizes are checked before anything is decoded; extension types are refused; nothing here evaluates or unpickles.
+Sizes are checked before anything is decoded (unpacking.py), extension types refused; nothing evaluates or unpickles.
 """
 
 import dataclasses
@@ -14,11 +14,17 @@ from uuid import UUID
 
 import msgpack
 
-from .errors import InvalidInput, PayloadTooLarge
+from .errors import DecodeError, InvalidInput, PayloadTooLarge
 from .models import RetryPolicy, RunSpec
+from .unpacking import HARD_LIMIT, check_packed, unpack
+
+__all__ = [
+    "HARD_LIMIT", "PAYLOAD_LIMIT", "SPEC_FIELDS", "PayloadTooLarge", "Record", "amend_extra", "decode_facts",
+    "decode_record", "decode_spec", "encode_extra", "encode_plain_spec", "encode_spec", "pack", "retry_row", "unpack",
+]  # fmt: skip
 
 PAYLOAD_LIMIT = 512 * 1024
-HARD_LIMIT = 1024 * 1024
+_FACTS_LIMIT = HARD_LIMIT + 64 * 1024
 
 # Positions in the spec's array. New fields are appended, none is ever reused: two releases read each other's runs.
 SPEC_FIELDS = (
@@ -27,11 +33,15 @@ SPEC_FIELDS = (
     "durability", "retry_of", "deployment_variables", "pull",
 )  # fmt: skip
 
-_TIMESTAMPS = (b"\xd6\xff", b"\xd7\xff", b"\xc7\x0c\xff")
 _HEADER = struct.Struct(">BB6s4sH")
 _TERMINAL = 8
 _TOKEN, _ADMITTED, _STARTED = 4, 7, 8
 _NO_RETRY = RetryPolicy()
+_MAPS = frozenset({"parameters", "job_variables", "deployment_variables"})
+_LISTS = frozenset({"command", "tags", "pull"})
+_INSTANTS = frozenset({"at", "expires_at"})
+_RETRY_WIDTH = 5
+_LATEST_MS = 253_402_300_799_999  # the year 9999
 
 
 class Record(NamedTuple):
@@ -64,42 +74,13 @@ def _plain(value: Any) -> Any:  # noqa: PLR0911 - one line a type
 
 
 def pack(value: Any) -> bytes:
-    """Serialise a value; raises InvalidInput for what cannot be (unknown types, nesting over 500 levels)."""
+    """Serialise a value; raises InvalidInput for what cannot be: unknown types, over 500 levels, too much."""
     try:
         packed = cast("bytes", msgpack.packb(value, default=_plain))
+        check_packed(packed, value, _plain)
     except Exception as error:  # a model of the user's may raise anything
         raise InvalidInput(f"cannot be serialised: {error}"[:400]) from error
     return packed
-
-
-def unpack(data: bytes, limit: int = HARD_LIMIT) -> Any:
-    """Read a value written by `pack`; raises InvalidInput for anything else, whatever the bytes are."""
-    if len(data) > limit:
-        raise PayloadTooLarge(len(data), limit)
-    try:
-        value = msgpack.unpackb(data, strict_map_key=False, ext_hook=_refuse_extension)
-        if b"\xff" in data and any(mark in data for mark in _TIMESTAMPS):  # perhaps: numbers hold these bytes too
-            _refuse_timestamps(value)
-    except Exception as error:  # hostile bytes raise all sorts: stack, overflow, Unicode, value
-        raise InvalidInput(f"not the msgpack of a run: {type(error).__name__} {error}") from error
-    return value
-
-
-def _refuse_timestamps(value: Any) -> None:
-    """The library reads this one extension without asking."""
-    left = [value]
-    while left:
-        found = left.pop()
-        if isinstance(found, msgpack.Timestamp):
-            _refuse_extension(-1, b"")
-        if isinstance(found, dict):
-            left += [*found, *found.values()]
-        elif isinstance(found, list | tuple):
-            left += found
-
-
-def _refuse_extension(code: int, _data: bytes) -> Any:
-    raise ValueError(f"extension type {code} is not allowed")
 
 
 def retry_row(retry: RetryPolicy) -> list[Any] | None:
@@ -132,11 +113,14 @@ def encode_spec(spec: RunSpec, limit: int = PAYLOAD_LIMIT) -> bytes:
 
 
 def decode_spec(data: bytes) -> RunSpec:
-    """The spec of those bytes; raises InvalidInput."""
+    """The spec of those bytes; raises DecodeError, PayloadTooLarge. What a newer release has appended is left out."""
     row = unpack(data)
     if not isinstance(row, list):
-        raise InvalidInput("a run's spec is an array")
+        raise DecodeError("a run's spec is an array")
     values = dict(zip(SPEC_FIELDS, row, strict=False))
+    for name, value in values.items():
+        if value is not None and not _fits(name, value):
+            raise DecodeError(f"a run's {name} is not {str(value)[:40]!r}")
     retry = values.get("retry")
     values["retry"] = RetryPolicy(*retry) if retry else _NO_RETRY
     values["tags"] = tuple(values.get("tags") or ())
@@ -147,23 +131,54 @@ def decode_spec(data: bytes) -> RunSpec:
     return RunSpec(**values)
 
 
+def _fits(field: str, value: Any) -> bool:
+    """Whether a field of a spec holds what it may."""
+    kind = type(value)
+    if field in _MAPS:
+        return kind is dict and all(type(name) is str for name in value)
+    if field in _INSTANTS:
+        return kind is int and 0 <= value <= _LATEST_MS
+    if field in _LISTS:
+        of = dict if field == "pull" else str
+        return (kind is str and field == "command") or (kind is list and all(type(item) is of for item in value))
+    if field == "retry":
+        return kind is list and len(value) <= _RETRY_WIDTH and all(map(_is_number, value))
+    return _is_number(value) if field == "timeout" else kind is str
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and abs(value) <= _LATEST_MS  # false of nan
+
+
 def decode_record(raw: bytes) -> Record:
-    """Split a record into header, final facts and spec."""
-    _, flags, ms, _, size = _HEADER.unpack_from(raw)
-    bucket, rest = raw[14 : 14 + size].decode(), raw[14 + size :]
-    facts = None
-    if flags & _TERMINAL:
-        (length,) = struct.unpack_from(">I", rest)
-        facts, rest = decode_facts(rest[4 : 4 + length]), rest[4 + length :]
-    return Record(bucket, flags, int.from_bytes(ms, "big"), facts, rest)
+    """Split a record into header, final facts and spec; raises DecodeError."""
+    try:
+        _, flags, ms, _, size = _HEADER.unpack_from(raw)
+        bucket, rest = raw[14 : 14 + size].decode(), raw[14 + size :]
+        length = struct.unpack_from(">I", rest)[0] if flags & _TERMINAL else 0
+    except (struct.error, UnicodeDecodeError) as error:
+        raise DecodeError(f"not the record of a run: {error}") from error
+    if not flags & _TERMINAL:
+        return Record(bucket, flags, int.from_bytes(ms, "big"), None, rest)
+    return Record(bucket, flags, int.from_bytes(ms, "big"), decode_facts(rest[4 : 4 + length]), rest[4 + length :])
 
 
 def decode_facts(packed: bytes) -> list[Any]:
-    """State, reason, attempt, crashes, token, worker, infrastructure, admitted, started, finished, result."""
-    row: list[Any] = msgpack.unpackb(packed, raw=True, strict_map_key=False)
+    """State, reason, attempt, crashes, token, worker, infrastructure, admitted, started, finished, result.
+
+    Raises DecodeError, PayloadTooLarge.
+    """
+    row = unpack(packed, _FACTS_LIMIT, raw=True)
+    if not isinstance(row, list) or len(row) <= _STARTED:
+        raise DecodeError("a run's facts are an array")
     row[_ADMITTED] = row[_ADMITTED] or row[_TOKEN]
     row[_STARTED] = row[_STARTED] or row[_ADMITTED]
-    return [value.decode() if isinstance(value, bytes) and i < len(row) - 1 else value for i, value in enumerate(row)]
+    try:
+        return [
+            value.decode() if isinstance(value, bytes) and i < len(row) - 1 else value for i, value in enumerate(row)
+        ]
+    except UnicodeDecodeError as error:
+        raise DecodeError(f"a run's facts are not UTF-8: {error}") from error
 
 
 def encode_extra(

@@ -2,7 +2,7 @@
 
 SluiceError
     InvalidInput            a name, limit or run that is not well formed; nothing was changed
-        PayloadTooLarge
+        PayloadTooLarge, DecodeError (bytes that are not what they should be)
     NotFound                PoolNotFound, QueueNotFound, RunNotFound, WorkerNotFound, PublisherNotFound,
                             DeploymentNotFound, ScheduleNotFound
     Conflict                what is asked for does not fit what is there
@@ -43,6 +43,10 @@ class PayloadTooLarge(InvalidInput):
             f"the run is {size:,} bytes with its parameters, {limit:,} are allowed: "
             "put the data elsewhere and pass a reference"
         )
+
+
+class DecodeError(InvalidInput):
+    """Bytes from outside that are not what they should be."""
 
 
 class NotFound(SluiceError):

@@ -240,5 +240,5 @@ def _document(slug: str, packed: bytes) -> Deployment:
     name = name_of(slug)
     try:
         return read_deployment(codec.unpack(packed) | {"name": name})
-    except InvalidInput as error:
+    except (InvalidInput, TypeError) as error:
         raise InvalidInput(f"deployment {name!r} cannot be read; is it of a newer release? {error}") from None

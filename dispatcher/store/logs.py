@@ -5,16 +5,19 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import msgpack
 from redis.exceptions import RedisError
 
 from .. import keys, scripts
+from ..errors import DecodeError, InvalidInput
 from ..models import CUT, LogLine
+from ..unpacking import unpack
 from .link import Entry, Link, root_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+_ODD = (InvalidInput, ValueError, TypeError, LookupError, OverflowError, OSError)
+"""What bytes raise that are no chunk of a log."""
 PAGE = 32
 """Entries read at once; a worker's chunks are 64 KB at most."""
 
@@ -55,7 +58,10 @@ class LogStore:
         except (RedisError, OSError) as error:
             raise self._link.error(error) from error
         packed = next((fields[b"l"] for _, fields in entries if fields.get(b"l")), None)
-        return int(msgpack.unpackb(packed, unicode_errors="replace")[-1][0]) if packed else 0
+        try:
+            return int(unpack(packed, unicode_errors="replace")[-1][0]) if packed else 0
+        except _ODD:
+            return 0
 
     def reader(self, pool: str, run_id: str) -> LogReader:
         """A reader at the beginning of a run's log."""
@@ -107,15 +113,25 @@ class LogReader:
         found: list[LogLine] = []
         for entry, fields in entries:
             self._last = entry.decode()
-            if fields.keys() != {b"h", b"l"}:  # added by hand
+            try:
+                cut, lines = _chunk(fields)
+                at = lines[0].at if lines else _when(int(self._last.split("-")[0]))
+            except _ODD:  # added by hand
                 continue
-            self._cut = int(fields[b"h"].split(b":")[4])
-            rows: list[Any] = msgpack.unpackb(fields[b"l"], unicode_errors="replace") if fields[b"l"] else []
-            self._at = _when(rows[0][0] if rows else int(self._last.split("-")[0]))
-            if rows:
+            self._cut, self._at = cut, at
+            if lines:
                 found += self.rest()
-                found += [LogLine(_when(ms), level, text) for ms, level, text in rows]
+                found += lines
         return found
+
+
+def _chunk(fields: dict[bytes, bytes]) -> tuple[int, list[LogLine]]:
+    """How many lines were cut up to here, and those of this chunk. Raises one of _ODD for what is no chunk."""
+    if fields.keys() != {b"h", b"l"}:
+        raise DecodeError("a chunk of a log has two fields")
+    cut = int(fields[b"h"].split(b":")[4])
+    rows: list[Any] = unpack(fields[b"l"], unicode_errors="replace") if fields[b"l"] else []
+    return cut, [LogLine(_when(ms), str(level), str(text)) for ms, level, text in rows]
 
 
 def _when(ms: int) -> datetime:

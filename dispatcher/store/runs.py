@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from redis.exceptions import RedisError
 
 from .. import codec, keys
-from ..errors import InvalidInput, PoolNotFound, QueueDeleting, RunNotFound
+from ..errors import DecodeError, InvalidInput, PoolNotFound, QueueDeleting, RunNotFound
 from ..ids import published_at_ms
 from ..models import Run, RunState
 from ..names import DURABILITY, split_bucket
@@ -16,6 +16,7 @@ from .link import Link, root_of
 
 PUBLISH_AT_ONCE = 500
 MISSING = "missing"
+_TOLD = {b"run", b"state", b"facts"}
 _HELD = {b"pending", b"running", b"cancelling"}
 
 
@@ -95,9 +96,10 @@ class RunStore:
             pool = pools[name]
             for entry, fields in entries:
                 last[pool] = entry.decode()
-                if b"facts" not in fields:  # an answer of intake, whose publisher took this client's name
+                if not fields.keys() >= _TOLD:  # an answer of intake, whose publisher took this client's name
                     continue
-                found.append((pool, fields[b"run"].decode(), End(fields[b"state"].decode(), fields[b"facts"])))
+                run, state = (fields[name].decode(errors="replace") for name in (b"run", b"state"))
+                found.append((pool, run, End(state, fields[b"facts"])))
         return found
 
     async def are_current(self, pool: str, claims: Sequence[tuple[str, str]]) -> list[bool]:
@@ -149,6 +151,14 @@ def _error_text(result: Any) -> str:
 
 
 def _run(pool: str, run_id: str, raw: bytes, facts: dict[bytes, bytes], due: float | None) -> Run:
+    """Raises DecodeError, which names the run, for what is no record."""
+    try:
+        return _read_run(pool, run_id, raw, facts, due)
+    except (InvalidInput, ValueError, TypeError, LookupError, OverflowError, OSError) as error:
+        raise DecodeError(f"the record of run {run_id} cannot be read: {error}") from error
+
+
+def _read_run(pool: str, run_id: str, raw: bytes, facts: dict[bytes, bytes], due: float | None) -> Run:
     record = codec.decode_record(raw)
     queue, labels, held_keys = split_bucket(record.bucket)
     spec = codec.decode_spec(record.spec)
@@ -195,6 +205,6 @@ def end_result(run_id: str, end: End) -> tuple[str, str, Any]:
     """State, reason and result (or error text) of an end whose facts were told."""
     facts = codec.decode_facts(end.facts)
     if len(facts) != 11:
-        raise InvalidInput(f"run {run_id} has facts of another version")
+        raise DecodeError(f"run {run_id} has facts of another version")
     result = codec.unpack(facts[10]) if facts[10] else None
-    return end.state, facts[1], result if end.state == "completed" else _error_text(result)
+    return end.state, str(facts[1]), result if end.state == "completed" else _error_text(result)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import msgpack
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
 
 from .. import keys, scripts
-from ..errors import PoolNotFound
+from ..errors import InvalidInput, PoolNotFound, ServerUnfit
 from ..snapshots import START_WITHIN_MS, PoolSnapshot, QueueSnapshot, WorkersSnapshot
+from ..unpacking import unpack
 from . import connection
 from .link import Link, root_of
 
@@ -103,7 +103,7 @@ class ServerSnapshots:
                 continue  # the catalogue is a hint
             except AuthenticationError:
                 raise
-            except ResponseError:
+            except (ResponseError, ServerUnfit, InvalidInput):
                 unread.append(name)
             except RedisError:
                 if not connection.is_spread(self._url):
@@ -148,10 +148,13 @@ def _reading(pool: str) -> Generator[int, bytes, PoolSnapshot | None]:
         blob = yield len(queues)
         if not blob:
             return None
-        now, head, rows, workers = msgpack.unpackb(blob)
-        queues += [_queue(row) for row in rows]
-        if not rows or len(queues) >= min(head[7], MOST_QUEUES):
-            return _pool(pool, now, head, tuple(queues), workers)
+        try:
+            now, head, rows, workers = unpack(blob)
+            queues += [_queue(row) for row in rows]
+            if not rows or len(queues) >= min(head[7], MOST_QUEUES):
+                return _pool(pool, now, head, tuple(queues), workers)
+        except (ValueError, TypeError, LookupError, OverflowError) as error:  # somebody wrote into the pool's own keys
+            raise ServerUnfit(f"the settings of pool {pool!r} cannot be read: {error}") from error
 
 
 def _pool(name: str, now: int, head: list[Any], queues: tuple[QueueSnapshot, ...], workers: list[Any]) -> PoolSnapshot:

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-import msgpack
 from redis.exceptions import RedisError
 
 from .. import keys, scripts
 from ..codec import decode_record, pack
-from ..errors import PoolNotFound, TooManyLanes, WorkerGone, WorkerNotFound, WorkerTypeMismatch
+from ..errors import InvalidInput, PoolNotFound, TooManyLanes, WorkerGone, WorkerNotFound, WorkerTypeMismatch
+from ..log import get_logger
 from ..models import HandOff, WorkerInfo
+from ..unpacking import unpack
 from . import connection
 from .link import Entry, Link, root_of
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import redis
 
 
+_log = get_logger("worker")
 Claim: TypeAlias = tuple[str, str]
 """A run's id and the token of a claim on it."""
 
@@ -82,6 +84,17 @@ def _hand_off(words: bytes, spec: bytes) -> HandOff:
     return HandOff(int(number), token, int(attempt), int(crashes), run_id, spec, infrastructure)
 
 
+def _hand_offs(worker: str, flat: list[bytes]) -> list[HandOff]:
+    """Those that can be read. Who calls scripts by hand may give a run an id that is none; nobody can execute it."""
+    found = []
+    for words, spec in zip(flat[::2], flat[1::2], strict=True):
+        try:
+            found.append(_hand_off(words, spec))
+        except ValueError as error:
+            _log.error("run.unreadable", worker=worker, error=str(error), words=words[:200].decode(errors="replace"))
+    return found
+
+
 def _orders(row: list[bytes]) -> list[Claim]:
     return [(row[i].decode(), row[i + 1].decode()) for i in range(1, len(row), 2)]
 
@@ -116,7 +129,7 @@ class WorkerStore:
         if reply[0] == b"gone":
             raise WorkerGone(worker)
         _, now, more, last, refusals, orders, flat = reply
-        runs = [_hand_off(flat[i], flat[i + 1]) for i in range(0, len(flat), 2)]
+        runs = _hand_offs(worker, flat)
         return Turn(now, bool(more), last, refusals, orders[0].decode(), _orders(orders), runs)
 
     async def start(self, pool: str, worker: str, runs: Sequence[tuple[str, str, str]]) -> list[str]:
@@ -141,7 +154,10 @@ class WorkerStore:
         for entry, fields in _only(await self._link.read({inbox: last})):
             last = entry.decode()
             had_runs = bool(letters.runs)
-            letters = _read_letter(letters, fields)
+            try:
+                letters = _read_letter(letters, fields)
+            except ValueError as error:  # none of ours; the next turn has the truth
+                _log.warning("letter.refused", worker=worker, entry=last, error=str(error))
             if letters.runs and not had_runs:
                 letters = letters._replace(sent_ms=int(last.partition("-")[0]))
         return last, letters
@@ -200,7 +216,7 @@ class WorkerStore:
             row, held = await pipe.execute()
         if not row:
             return None
-        info = msgpack.unpackb(row[b"info"]) if row.get(b"info") else {}
+        info = _info_of(row.get(b"info", b""))
         return WorkerInfo(
             id=name, pool=pool, state=row[b"state"].decode(), lane=row[b"lane"].decode(),
             capacity=int(row[b"capacity"]),
@@ -209,6 +225,17 @@ class WorkerStore:
             version=info.get("version", ""), joined_at=datetime.fromtimestamp(int(row[b"joined"]) / 1000, UTC),
             runs=tuple(run_id.decode() for run_id in held),
         )  # fmt: skip
+
+
+def _info_of(packed: bytes) -> dict[str, Any]:
+    """What a worker says of itself; what cannot be read it does not say."""
+    try:
+        found = unpack(packed) if packed else {}
+    except InvalidInput:
+        return {}
+    kinds = {"name": str, "host": str, "type": str, "version": str, "pid": int}
+    known = found if isinstance(found, dict) else {}
+    return {name: known[name] for name, kind in kinds.items() if isinstance(known.get(name), kind)}
 
 
 def _only(streams: list[tuple[str, list[Entry]]]) -> list[Entry]:

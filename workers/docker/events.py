@@ -71,7 +71,7 @@ class Events(threading.Thread):
         for data in stream:
             *lines, rest = (rest + data).split(b"\n")
             for line in filter(None, lines):
-                self._ring(str(json.loads(line).get("id", "")))
+                self._ring(_container_of(line))
 
     def _close(self) -> None:
         if self._stream is not None:
@@ -91,3 +91,12 @@ class Events(threading.Thread):
         )
         for ring in rings:
             ring.set()
+
+
+def _container_of(line: bytes) -> str:
+    """Whose event it is; '' for all, also where it cannot be read."""
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return ""
+    return str(found.get("id", "")) if isinstance(found, dict) else ""
