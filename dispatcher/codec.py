@@ -19,8 +19,9 @@ from .models import RetryPolicy, RunSpec
 from .unpacking import HARD_LIMIT, check_packed, unpack
 
 __all__ = [
-    "HARD_LIMIT", "PAYLOAD_LIMIT", "SPEC_FIELDS", "PayloadTooLarge", "Record", "amend_extra", "decode_facts",
-    "decode_record", "decode_spec", "encode_extra", "encode_plain_spec", "encode_spec", "pack", "retry_row", "unpack",
+    "HARD_LIMIT", "PAYLOAD_LIMIT", "SPEC_FIELDS", "DecodeError", "PayloadTooLarge", "Record", "amend_extra",
+    "decode_facts", "decode_record", "decode_spec", "encode_extra", "encode_plain_spec", "encode_spec", "pack",
+    "retry_row", "unpack",
 ]  # fmt: skip
 
 PAYLOAD_LIMIT = 512 * 1024
@@ -164,10 +165,7 @@ def decode_record(raw: bytes) -> Record:
 
 
 def decode_facts(packed: bytes) -> list[Any]:
-    """State, reason, attempt, crashes, token, worker, infrastructure, admitted, started, finished, result.
-
-    Raises DecodeError, PayloadTooLarge.
-    """
+    """State, reason, attempt, crashes, token, worker, infrastructure, admitted, started, finished, result."""
     row = unpack(packed, _FACTS_LIMIT, raw=True)
     if not isinstance(row, list) or len(row) <= _STARTED:
         raise DecodeError("a run's facts are an array")

@@ -3,6 +3,7 @@
 What may go out may come in: what is packed is held to the same bounds, so nothing is written that nobody could read.
 """
 
+import itertools
 from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
@@ -12,10 +13,9 @@ from .errors import DecodeError, InvalidInput, PayloadTooLarge
 
 HARD_LIMIT = 1024 * 1024
 DEEPEST = 512
-"""Lists and maps inside each other: what msgpack packs. Intake, which is for strangers, takes 100."""
+"""Lists and maps inside each other: half of what the library can, and what JSON can show. Intake takes 100."""
 MOST = 250_000
 """Lists and maps in all. 1 MB of empty maps would be a million of them, 80 MB and half a second."""
-_LARGE = 64 * 1024
 _HOLDING = bytes([*range(0x80, 0xA0), 0xDC, 0xDD, 0xDE, 0xDF])
 """Bytes that begin a list or a map. Texts and numbers hold them too: as many as there are, there may be."""
 _TIMESTAMPS = (b"\xd6\xff", b"\xd7\xff", b"\xc7\x0c\xff")
@@ -29,17 +29,19 @@ def unpack(
 
     With `raw`, texts are bytes.
     """
-    if not isinstance(data, bytes | bytearray):  # a field of something else that was decoded
+    if type(data) is not bytes and not isinstance(data, bytearray):  # a field of something else that was decoded
         raise DecodeError(f"not the msgpack of a run, but a {type(data).__name__}")
-    if len(data) > limit:
-        raise PayloadTooLarge(len(data), limit)
-    holding = _at_most(data)
+    size = len(data)
+    if size > limit:
+        raise PayloadTooLarge(size, limit)
+    holding = _at_most(data) if size > DEEPEST else 0
     try:
-        hook = _Counted() if len(data) > _LARGE and holding > MOST else None
-        value = msgpack.unpackb(
-            data, raw=raw, unicode_errors=unicode_errors, strict_map_key=False, ext_hook=_refuse_extension,
-            list_hook=hook, object_hook=hook,
-        )  # fmt: skip
+        if holding > MOST:
+            value = _counted(data, raw=raw, unicode_errors=unicode_errors)
+        else:
+            value = msgpack.unpackb(
+                data, raw=raw, unicode_errors=unicode_errors, strict_map_key=False, ext_hook=_refuse_extension
+            )
         if holding > DEEPEST:
             check_value(value, DecodeError)
         if b"\xff" in data and any(mark in data for mark in _TIMESTAMPS):  # perhaps: numbers hold these bytes too
@@ -55,7 +57,7 @@ def check_packed(
     packed: bytes, value: Any, plain: Callable[[Any], Any], fault: type[InvalidInput] = InvalidInput
 ) -> None:
     """Raise the fault where `unpack` would refuse what was packed; `plain` is how other types were written."""
-    if len(packed) > _LARGE and _at_most(packed) > MOST:
+    if len(packed) > DEEPEST and _at_most(packed) > DEEPEST:
         check_value(value, fault, plain)
 
 
@@ -89,21 +91,22 @@ def _children(item: Any) -> Iterable[Any] | None:
 
 
 def _at_most(data: bytes) -> int:
-    """A bound of how many lists and maps these bytes can hold; 0 for so few bytes that it cannot matter."""
-    return len(data) - len(data.translate(None, _HOLDING)) if len(data) > DEEPEST else 0
+    """A bound of how many lists and maps these bytes can hold."""
+    return len(data) - len(data.translate(None, _HOLDING))
 
 
-class _Counted:
-    """Counts what is made while it is made, where there may be too much of it."""
+def _counted(data: bytes, **how: Any) -> Any:
+    """The value, where there may be too much in it: counted while it is made."""
+    numbers = itertools.count(1)
 
-    def __init__(self) -> None:
-        self._count = 0
-
-    def __call__(self, made: Any) -> Any:
-        self._count += 1
-        if self._count > MOST:
+    def made(value: Any) -> Any:
+        if next(numbers) > MOST:
             raise DecodeError(f"it holds more than {MOST:,} lists and maps")
-        return made
+        return value
+
+    return msgpack.unpackb(
+        data, strict_map_key=False, ext_hook=_refuse_extension, list_hook=made, object_hook=made, **how
+    )
 
 
 def _refuse_timestamps(value: Any) -> None:
