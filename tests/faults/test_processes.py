@@ -7,6 +7,7 @@ import anyio
 import pytest
 
 from dispatcher import RunState
+from tests.support.figures import Figures
 from tests.support.processes import Children
 from tests.support.stack import LEASE, Stack
 from tests.support.waiting import wait_until
@@ -17,7 +18,7 @@ SLACK = 1.5  # two cores, shared with everything else
 
 @pytest.mark.fault(1)
 async def test_runs_of_a_killed_worker_start_elsewhere_within_a_lease_and_a_second(
-    stack: Stack, children: Children, witness: Witness, tmp_path: Path
+    stack: Stack, children: Children, witness: Witness, tmp_path: Path, figures: Figures
 ) -> None:
     gate = tmp_path / "gate"
     await stack.dispatcher(tick_ms=250)
@@ -35,7 +36,9 @@ async def test_runs_of_a_killed_worker_start_elsewhere_within_a_lease_and_a_seco
     await wait_until(lambda: sum(witness.count("start").values()) == 8, description="all run again", timeout=20)
     found = [await stack.client.get(run) for run in runs]
     assert {(run.state, run.crashes) for run in found} == {(RunState.RUNNING, 1)}
-    assert max(run.admitted_at.timestamp() for run in found if run.admitted_at) - killed < LEASE + 1 + SLACK
+    took = max(run.admitted_at.timestamp() for run in found if run.admitted_at) - killed
+    figures.note(f"SIGKILL, until all its runs were admitted elsewhere (lease {LEASE:g} s)", took)
+    assert took < LEASE + 1 + SLACK
     gate.touch()
     await stack.completed(runs)
     stack.ended_once(runs)

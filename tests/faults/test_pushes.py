@@ -6,6 +6,7 @@ import pytest
 import redis
 
 from dispatcher import RunState
+from tests.support.figures import Figures
 from tests.support.processes import Child, Children
 from tests.support.stack import Stack
 from tests.support.waiting import wait_until
@@ -30,7 +31,7 @@ async def watched_worker(stack: Stack, children: Children, witness: Witness) -> 
 
 @pytest.mark.fault(2, 44)
 async def test_a_push_to_a_frozen_worker_comes_back_within_a_second(
-    stack: Stack, children: Children, witness: Witness
+    stack: Stack, children: Children, witness: Witness, figures: Figures
 ) -> None:
     frozen = await watched_worker(stack, children, witness)
     frozen.freeze()
@@ -42,6 +43,7 @@ async def test_a_push_to_a_frozen_worker_comes_back_within_a_second(
         return (await stack.client.get(run)).state is RunState.QUEUED
 
     await wait_until(is_back, description="it is taken back")
+    figures.note("a push that nobody confirms, until it is back", time.monotonic() - began)
     assert time.monotonic() - began < LONG / 2, "not for the lease"
     await stack.worker_process(children, witness, limit=4, lease=LONG)
     assert await stack.client.result(run, timeout=20) == "r"

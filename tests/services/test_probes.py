@@ -5,6 +5,7 @@ import math
 import os
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -15,12 +16,14 @@ from prometheus_client import generate_latest
 
 from dispatcher import BlockingClient
 from dispatcher.metrics import CLOCK_SKEW, INFRASTRUCTURE_UP, REGISTRY, WORKER_READY
+from tests.support.figures import Figures
 from tests.support.processes import Child, Children
 from tests.support.servers import Server, free_port
 from tests.support.stack import Stack
 from tests.support.waiting import wait_until, wait_until_sync
 from workers import Functions, FunctionWorker
 
+SLACK = 4.0  # two cores, shared with everything else
 PROGRAM = "from dispatcher.cli import main; main()"
 Start = Callable[..., tuple[Child, str]]
 
@@ -125,7 +128,7 @@ def test_a_dispatcher_answers_those_who_scale_workers(start: Start, redis_url: s
 
 @pytest.mark.fault(52)
 def test_a_dispatcher_without_its_server_lives_and_is_not_ready(
-    start: Start, new_server: Callable[..., Server]
+    start: Start, new_server: Callable[..., Server], figures: Figures
 ) -> None:
     server = new_server(aof=True)
     with BlockingClient(server.url) as client:
@@ -135,7 +138,10 @@ def test_a_dispatcher_without_its_server_lives_and_is_not_ready(
     wait_until_sync(lambda: ask(address, "/readyz")[0] == 503, description="it is not ready", timeout=40)
     assert ask(address, "/livez")[0] == 200
     assert ask(address, "/autoscale/etl")[0] == 503
+    began = time.monotonic()
     page = ask(address, "/metrics")[1]
+    figures.note("a scrape while Redis is away", time.monotonic() - began)
+    assert time.monotonic() - began < 1 + SLACK
     assert "\nsluice_redis_up 0.0\n" in page
     assert "sluice_pool_" not in page
     server.start()
