@@ -119,6 +119,11 @@ end
 local function serve(class, lane, shared, budget, caller)
   local awake = root .. ':awake:' .. class
   local names = call('ZRANGE', awake, 0, 1)
+  if not names[1] then  -- its key was removed by hand: the class leaves the lanes, the audit finds its buckets again
+    unready(class)
+    call('ZREM', root .. ':ready:' .. lane, class)
+    return 0
+  end
   local bucket = parse_bucket(names[1])
   local queue = read_queue(bucket.queue)
   local room = queue_room(queue)
