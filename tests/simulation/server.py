@@ -199,7 +199,11 @@ class Server:
     def _stuck(self, now: int, told: Any, name: Any, run_id: Any, token: Any, *verdict: Any) -> Any:
         reply = blank()
         outcome, argument = (text(word) for word in verdict[:2])
+        run = self.model.runs.get(text(run_id))
+        is_first = run is not None and not run.verdict
         self.model.stuck(now, text(name), text(run_id), int(token), outcome, argument, reply, told)
+        if is_first and run and run.verdict:
+            self.model.verdicts[run.id] = verdict[2]
         return reply.value
 
     # Settings and services -------------------------------------------------------------------------------------------

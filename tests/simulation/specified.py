@@ -14,8 +14,6 @@ from tests.model.state import HELD, WAITING, Bucket, Run, Worker
 from .blanks import Blank, Cell
 from .mailbox import Mailbox
 
-FACTS = ("started", "admitted")
-
 
 class Choices(list[Line]):
     """What the event stream would tell, made up as it is asked for. A tick asks which lost worker's runs it takes."""
@@ -77,7 +75,8 @@ class Specified(Model):
         self.on_end: Callable[[str], None] = lambda _: None
         self.on_loss: Callable[[str], None] = lambda _: None
         self.on_withdrawal: Callable[[str, int], None] = lambda _run, _token: None
-        self._result = b""
+        self._result = self._cached = b""
+        self.verdicts: dict[str, Any] = {}  # results of runs that cannot be ended, for when their worker goes
         self._caller: Worker | None = None
         self._pushes: dict[str, list[Any]] = {}
 
@@ -107,6 +106,23 @@ class Specified(Model):
         self._result = b""
         return why
 
+    def end_cancelling(self, run: Run, reason: str, now: int) -> None:
+        told, self._result = self._result, self.verdicts.pop(run.id, b"")
+        super().end_cancelling(run, reason, now)
+        self._result = told
+
+    def come(self, run: Run, cache: str, kind: str) -> None:
+        source = self.cache.get(cache)
+        self._cached = self.facts[source][-1] if source else b""
+        super().come(run, cache, kind)
+
+    def adopt_some(self, worker: Worker) -> None:
+        before = self.orphans()
+        super().adopt_some(worker)
+        for run in before:
+            if run.worker and run.state == "cancelling":
+                self.mail.letter(run.worker, ["cancel", f"{run.id}:{run.token}"])
+
     def end(self, run: Run, state: str, reason: str) -> None:
         assert run.state in HELD | WAITING, f"{run} ends a second time, as {state}"
         times = self.times.pop(run.id, {})
@@ -115,7 +131,8 @@ class Specified(Model):
         if not admitted:
             row = [0, 0, 0, "", ""]
         same = 0 if admitted == run.token else admitted
-        self.facts[run.id] = [state, reason, *row, same, times.get("started", 0), self.now, self._result]
+        self.facts[run.id] = [state, reason, *row, same, times.get("started", 0), self.now]
+        self.facts[run.id].append(self._cached if reason == "cached" else self._result)
         super().end(run, state, reason)
         self.runs.open.pop(run.id, None)
         self.on_end(run.id)
