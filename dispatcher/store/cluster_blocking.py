@@ -41,29 +41,30 @@ class BlockingRouted(_Commands):  # type: ignore[misc]  # see _Commands
 
     def info(self, *sections: Any, **options: Any) -> dict[str, Any]:
         """INFO of all masters that answer as if they were one server. Raises RedisError when none does."""
-        self._read()
-        infos: list[Any] = []
-        fault: Exception | None = None
-        for host in self._map.masters:
-            try:
-                infos.append(self._node(host).info(*sections, **options))
-            except (LostError, SilentError) as error:
-                fault = error
-        if fault and not infos:
-            raise fault
-        return combined(infos)
+        return combined(self._each(lambda node: node.info(*sections, **options)))
 
     def script_load(self, script: Any) -> Any:
-        """Load it at every master. Raises RedisError."""
-        self._read()
-        told = [self._node(host).script_load(script) for host in self._map.masters]
-        return told[0]
+        """Load it at every master that answers. Raises RedisError when none does."""
+        return self._each(lambda node: node.script_load(script))[0]
 
     def close(self) -> None:
         """Close all connections."""
         for node in self._nodes.values():
             node.close()
         self._nodes.clear()
+
+    def _each(self, call: Callable[[Any], Any]) -> list[Any]:
+        self._read()
+        told: list[Any] = []
+        fault: Exception | None = None
+        for host in self._map.masters:
+            try:
+                told.append(call(self._node(host)))
+            except (LostError, SilentError) as error:
+                fault = error
+        if fault and not told:
+            raise fault
+        return told
 
     def _send(self, slot: int, args: Sequence[Any], options: dict[str, Any]) -> Any:
         if self._map.is_stale:
