@@ -104,7 +104,7 @@ def _report(given: argparse.Namespace, options: Options, outcome: Outcome) -> in
             for sentence in getattr(verdict, what)[:20]:
                 print(f"{what}: {sentence}")
         print(f"logs, journals and data: {options.folder}")
-        rest = "".join(f" --{name} {getattr(given, name)}" for name in ("faults", "server") if getattr(given, name))
+        rest = "".join(f" --{name} {getattr(given, name)}" for name in ("faults", "server", "rate", "lease"))
         print(f"replay with: scripts/soak --seed {options.seed} --duration {given.duration}{rest}")
     elif given.folder is None:
         shutil.rmtree(options.folder, ignore_errors=True)

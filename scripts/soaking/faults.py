@@ -15,7 +15,7 @@ from .load import LIMITS, POOL, POOL_LIMIT, PROCESSES, QUEUES
 from .members import Crew
 from .network import Network
 from .server import Redis
-from .timetable import EVERYBODY, Planned
+from .timetable import EVERYBODY, GROUPS, Planned
 
 AWAY = (SluiceError, redis.RedisError, OSError)
 _NETWORK: dict[str, dict[str, object]] = {
@@ -34,7 +34,9 @@ class Faults:
         self.done: Counter[str] = Counter()
         self.missed: Counter[str] = Counter()
         self.touched: list[tuple[float, float]] = []
-        """Times in which the server, the network of all or a dispatcher was hurt, in seconds since 1970."""
+        """Times in which the server, the network of all or a limit was touched, in seconds since 1970."""
+        self.cut_off: dict[str, list[tuple[float, float]]] = {}
+        """The same for the way of one member."""
 
     async def play(self, plan: Sequence[Planned]) -> None:
         """Do everything at its time; returns when the last fault is over."""
@@ -66,9 +68,10 @@ class Faults:
             self.missed[planned.kind] += 1
         else:
             self.done[planned.kind] += 1
-        hurts_all = planned.target in {"redis", "everybody"} or planned.target.startswith("dispatcher")
-        if hurts_all or planned.kind in {"limit", "pause"}:
+        if planned.target in {"redis", "everybody"} or planned.kind in {"limit", "pause"}:
             self.touched.append((began, time.time()))
+        elif planned.kind in GROUPS["network"]:
+            self.cut_off.setdefault(planned.target, []).append((began, time.time()))
 
     def _act(self, planned: Planned) -> Callable[[Planned], Awaitable[None]]:
         if planned.kind in {"delay", "black-hole", "one-way", "narrow", "reset"}:

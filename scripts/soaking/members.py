@@ -54,6 +54,8 @@ class Member:
     """Whether its present process was told to end."""
     deaths: list[Death] = field(default_factory=list)
     frozen: list[tuple[float, float]] = field(default_factory=list)
+    absent: list[tuple[float, float]] = field(default_factory=list)
+    """From when until when nobody served in its place."""
     strange: list[str] = field(default_factory=list)
     """Ends that nobody caused."""
 
@@ -96,6 +98,7 @@ class Member:
         if self.child is None or (code := self.child.exit_code) is None:
             return False
         self.deaths.append(Death(time.time(), self.child.pid, code))
+        self.absent.append((self.absent.pop()[0] if self.is_coming else time.time(), float("inf")))
         if not self.asked and not self._may_end(code):
             self.strange.append(f"{self.name} ended by itself, exit code {code}: see {self.log}")
         elif self.asked and code not in {*ASKED, *(EXPECTED if self.role == "worker" else ())}:
@@ -103,13 +106,26 @@ class Member:
         self.child = None
         return True
 
+    @property
+    def is_coming(self) -> bool:
+        """Whether it was told to start and does not serve yet."""
+        return bool(self.absent) and self.absent[-1][1] == float("inf")
+
+    def greet(self) -> None:
+        """Note when it serves again."""
+        if self.is_coming and self.child is not None and self._has_begun():
+            self.absent[-1] = (self.absent[-1][0], time.time())
+
+    def _has_begun(self) -> bool:
+        with self.log.open("rb") as log:
+            log.seek(self.logged)
+            written = log.read()
+        return any(word in written for word in BEGUN)
+
     def _may_end(self, code: int) -> bool:
         """Whether it may end like this by itself."""
         if code == UNREACHABLE:
-            with self.log.open("rb") as log:
-                log.seek(self.logged)
-                written = log.read()
-            return not any(word in written for word in BEGUN)
+            return not self._has_begun()
         return self.role == "worker" and code in EXPECTED
 
 
@@ -134,6 +150,7 @@ class Crew:
         """Start again whatever ends, for ever."""
         while True:
             for member in self.members.values():
+                member.greet()
                 if member.bury() and member.name not in self._retired:
                     await asyncio.sleep(AGAIN)
                     await member.start()

@@ -1,6 +1,6 @@
 """How long it took until the runs of a worker that had died were taken back, and were in another one's hands."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from .members import Member
@@ -9,12 +9,29 @@ from .observer import Observer
 
 @dataclass
 class Recovery:
-    """Seconds from a worker's end; `quiet` are those in which nobody touched server, dispatchers and limits."""
+    """Seconds from a worker's end. `quiet`: while nobody touched server and limits, and a dispatcher was well."""
 
     runs: int = 0
     taken_back: float = 0.0
     quiet_taken_back: float = 0.0
     quiet_elsewhere: float = 0.0
+
+
+Times = list[tuple[float, float]]
+
+
+def unattended(members: Iterable[Member], cut_off: Mapping[str, Times]) -> Times:
+    """When no dispatcher was well: each of them was gone, frozen or cut off."""
+    away = [
+        [*member.absent, *member.frozen, *cut_off.get(member.name, ())]
+        for member in members
+        if member.role == "dispatcher"
+    ]
+    common = away[0]
+    for other in away[1:]:
+        both = ((max(begin, start), min(end, stop)) for begin, end in common for start, stop in other)
+        common = [(begin, end) for begin, end in both if begin < end]
+    return common
 
 
 def measure(

@@ -20,7 +20,7 @@ from .members import Crew
 from .network import Network
 from .notes import Journals, Tail, Witness
 from .observer import Observer
-from .recovery import Recovery, measure
+from .recovery import Recovery, measure, unattended
 from .server import Redis, SoakError
 from .timetable import Planned, draw
 
@@ -213,7 +213,8 @@ class Soak:
         verdict.others += [*left, *self._audit.faults, *(said for o in self._observers for said in o.violated)]
         if drained < 0:
             verdict.others.append(f"not drained: nothing more ended in {DRAIN:g} s")
-        recovery = measure(self._observers, members, self._faults.touched, self._options.lease)
+        touched = [*self._faults.touched, *unattended(members, self._faults.cut_off)]
+        recovery = measure(self._observers, members, touched, self._options.lease)
         return Outcome(
             verdict, self._crew, self._faults, self._observers, self._journals, self._server, recovery, self._audit,
             drained,

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.servers import require
+
 ROOT = Path(__file__).resolve().parents[2]
 SOAK = ROOT / "scripts" / "soaking" / "__main__.py"
 SECONDS = 120
@@ -22,6 +24,7 @@ def soak(*words: str | Path) -> subprocess.CompletedProcess[str]:
 @pytest.mark.redis
 @pytest.mark.timeout(600)
 def test_nothing_is_lost_doubled_or_over_a_limit_under_two_minutes_of_faults(tmp_path: Path):
+    require("redis")
     done = soak("--seed", 6, "--duration", f"{SECONDS}s", "--rate", 25, "--json", tmp_path / "table")
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     last = done.stdout.splitlines()[-1].split()
@@ -50,3 +53,23 @@ def test_a_mix_that_is_none_is_refused(mix: str):
 def test_only_what_is_asked_for_goes_wrong():
     kinds = {line.split()[2] for line in soak("--seed", 1, "--faults", "kill=3,pause", "--plan").stdout.splitlines()}
     assert kinds == {"kill", "pause"}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "common"),
+    [
+        ([(1.0, 4.0)], [(2.0, 9.0)], [(2.0, 4.0)]),
+        ([(1.0, 2.0)], [(2.0, 3.0)], []),
+        ([(1.0, 3.0), (5.0, float("inf"))], [(2.0, 6.0)], [(2.0, 3.0), (5.0, 6.0)]),
+    ],
+)
+def test_nobody_looks_after_workers_while_every_dispatcher_is_away(
+    monkeypatch: pytest.MonkeyPatch, first: list, second: list, common: list
+):
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    from soaking.members import Member
+    from soaking.recovery import unattended
+
+    members = [Member(f"dispatcher-{n}", lambda _: [], {}, ROOT) for n in range(2)]
+    members[0].absent, cut_off = first, {"dispatcher-1": second}
+    assert unattended(members, cut_off) == common
