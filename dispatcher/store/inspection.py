@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from redis.exceptions import NoPermissionError, NoScriptError, RedisError
 
 from .. import keys, scripts
-from .connection import unfit_version
+from .connection import server_error, unfit_version
 from .link import Link, root_of
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ class Inspection:
             seconds, micros = await client.time()
             took = int((clock.monotonic() - began) * 1000)
         except (RedisError, OSError) as error:
-            raise self._link.error(error) from error
+            raise server_error(place, error) from error
         config, no_config = await self._config(client)
         ahead = seconds * 1000 + micros // 1000 - before - took // 2
         return ServerLook(

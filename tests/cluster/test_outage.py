@@ -10,7 +10,9 @@ from anyio import to_thread
 from dispatcher import RunState
 from dispatcher.clock import SystemClock
 from dispatcher.collector import Observer
+from dispatcher.doctor import examine
 from dispatcher.errors import ServerUnreachable
+from dispatcher.store import Store
 from tests.support.stack import Stack, running
 from tests.support.topologies import Cluster
 from tests.support.waiting import wait_until
@@ -66,6 +68,9 @@ async def test_pools_of_other_masters_go_on(cluster: Cluster, functions: Functio
                 assert await stack.client.result(run, 30) == 2
                 await _completed(stack, pool, 3)
             await to_thread.run_sync(_tells, cluster, (first, third), second)
+            async with Store(cluster.url) as store:
+                (found,) = [one for one in await examine(store, SystemClock(), 50) if one.check == "server"]
+            assert f"the server at 127.0.0.1:{master.port} does not answer" in found.finding
         finally:
             master.start()
             replica.start()
