@@ -120,7 +120,8 @@ async def test_a_server_that_is_away_or_refuses_is_a_finding(new_server: Callabl
     [
         ("~sluice:* +@all -config", "config", Severity.WARNING, "could not be looked at"),
         ("~sluice:* +@all -zadd -xinfo", "permissions", Severity.ERROR, "ZADD"),
-        ("~sluice:* +@all -eval", "permissions", Severity.ERROR, "eval"),
+        ("~sluice:* +@all -eval", "permissions", Severity.OK, "may call"),
+        ("~sluice:* +@all -script", "permissions", Severity.WARNING, "may not load scripts"),
         ("~sluice:* +@all -info", "server", Severity.ERROR, "info"),
         ("~other:* +@all", "permissions", Severity.ERROR, "key"),
         ("~sluice:* +@all", "permissions", Severity.OK, "may call"),
