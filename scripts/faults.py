@@ -138,15 +138,16 @@ FAULTS = {
         "two releases side by side",
         "scripts are called by their own hash; records keep what an older release does not know",
     ),
-    47: Fault("keys of a wrong type", "the call fails before it has written, and names the key; other pools go on"),
+    47: Fault(
+        "keys of a wrong type",
+        "the call fails with WRONGTYPE, what it wrote before may stay; services and other pools go on",
+    ),
     48: Fault("a cancel that races with the end, or with a reclaim", "one terminal state: whoever is first in Redis"),
     49: Fault("result or log of a claim that is over", "refused, counted; it overwrites nothing"),
     50: Fault("a stolen credential", "a publisher's user reaches its own stream and nothing else"),
-    51: Fault("hostile text in logs and labels", "one line of JSON an event; queues beyond 200 are counted as `other`"),
+    51: Fault("hostile text in logs and labels", "one line of JSON an event; queues beyond 500 are counted as `other`"),
     52: Fault("a scrape while Redis is away", "answered, `sluice_redis_up 0`, and nothing is claimed"),
 }
 
-OPEN: dict[int, str] = {
-    30: "not built yet",
-}
+OPEN: dict[int, str] = {}
 """Faults that no test shows yet, and why."""

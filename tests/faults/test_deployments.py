@@ -98,6 +98,7 @@ async def instants(stack: Stack) -> list[int]:
     return sorted(run.spec.at or 0 for run in runs)
 
 
+@pytest.mark.fault(30)
 @pytest.mark.parametrize("number", range(1, CALLS))
 async def test_whoever_writes_it_dies_and_somebody_does_it_again(
     stack: Stack, moment: Any, monkeypatch: pytest.MonkeyPatch, number: int
@@ -110,6 +111,7 @@ async def test_whoever_writes_it_dies_and_somebody_does_it_again(
     assert (await stack.client.deployments.get("etl")).pool == stored.pool
 
 
+@pytest.mark.fault(30)
 @pytest.mark.parametrize("by", ["user", "scheduler"])
 @pytest.mark.parametrize("number", range(1, CALLS))
 async def test_whoever_moves_it_dies_and_no_instant_is_lost_or_doubled(

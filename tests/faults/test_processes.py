@@ -153,6 +153,7 @@ async def test_the_hot_path_needs_no_service(stack: Stack, children: Children, w
         assert witness.highest(lambda name, tenant=tenant: name.startswith(f"t{tenant}.")) == 1
 
 
+@pytest.mark.fault(30)
 async def test_services_may_die_at_any_moment(stack: Stack, children: Children, witness: Witness) -> None:
     """Dispatchers and schedulers are killed and started while runs are delayed, tried again and reclaimed."""
     await stack.client.pools.update("default", limit=5)
