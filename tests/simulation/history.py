@@ -67,6 +67,9 @@ def _play(world: World, trouble: Faults, *, faults: bool) -> Told:
     before = set(model.workers)
     world.until(lambda: not _dead(world, before), RECLAIM_SECONDS, "lost workers are known as lost")
     world.until(lambda: not _overdue(world), 6, "what is due is promoted")
+    times = world.server.timetable
+    world.until(lambda: not times.is_behind(world.server.now_ms()), 6, "the schedule acts")
+    times.is_open = False
     world.until(lambda: not (story.publishing() or world.network.on_their_way), 30, "all calls have come")
     world.until(lambda: not model.runs.open, DRAIN_SECONDS, "all runs are over")
     world.until(lambda: not story.unanswered(), 15, "who waits for a result has it")
@@ -98,6 +101,8 @@ def _judge(world: World, story: Story) -> None:
     _must(not wrong, f"clients were told another end: {wrong}")
     _must(not list(model.held()), f"slots are held by {list(model.held())}")
     _must(not model.due_members(), f"something is due: {model.due_members()}")
+    lost = world.server.timetable.lost
+    _must(not lost, f"instants of the schedule without a run, or with two: {lost}")
     late = world.ledger.overtime()
     _must(not late, f"executed without a lease: {late}")
     after = world.ledger.outlasting(world.ended)

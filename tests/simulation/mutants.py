@@ -18,6 +18,7 @@ from workers.server_time import ServerTime
 from workers.session import Session
 
 from .specified import Specified
+from .timetable import Timetable
 
 Fault = tuple[type, str, Callable[..., Any]]
 
@@ -64,6 +65,12 @@ def _twice_as_long(self: Lease, asked: float) -> None:
     self._until = max(self._until, asked + 2 * self.seconds)
 
 
+def _fired_again(self: Timetable, now: int, ahead: int, words: Any, published: list[Any], runs: Any) -> str:
+    published += runs
+    self.next, self.fired = int(words[3]), self.fired + len(runs) // 4
+    return "fired"
+
+
 async def _deaf(self: Promoter, last: dict[str, str]) -> None:
     await asyncio.sleep(1.0)
 
@@ -84,6 +91,7 @@ MUTANTS: dict[str, list[Fault]] = {
     "what was seen is not sent, and begins again": [(WorkerStore, "turn", _unseen), (Holding, "take", _take_again)],
     "ends of a failed turn are forgotten": [(Hands, "keep_ends", _nothing)],
     "old letters are obeyed": [(ServerTime, "is_within", lambda self, seconds, at_ms: True)],
+    "an instant is fired by whoever comes": [(Timetable, "fire", _fired_again)],
     "schedulers are deaf": [(Promoter, "_hear", _deaf)],
     "nobody looks after lost workers": [(Caretaker, "_watch", _idle)],
 }

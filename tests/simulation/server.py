@@ -16,6 +16,7 @@ from tests.model.state import Bucket, Run, Worker
 
 from .mailbox import Mailbox, encoded
 from .specified import Specified, blank
+from .timetable import HEAD, RUN, Timetable
 
 START_MS = 1_800_000_000_000
 POOL = "p"
@@ -38,6 +39,7 @@ class Server:
         self.mail = Mailbox(ROOT, self.now_ms)
         self.model = Specified(random, self.mail)
         self.accepted: set[str] = set()
+        self.timetable = Timetable(ROOT, START_MS)
 
     def now_ms(self) -> int:
         """Its clock, which may jump."""
@@ -79,6 +81,8 @@ class Server:
             return [now // 1000, now % 1000 * 1000]
         if word == "EXISTS" and rest[0].startswith(f"{ROOT}:r:"):
             return int(rest[0].removeprefix(f"{ROOT}:r:") in self.model.runs)
+        if (found := self.timetable.read(word, *rest)) is not None:
+            return found
         raise AssertionError(f"the simulated server knows no {word} {rest}")
 
     def read(self, streams: dict[str, str], count: int | None) -> list[Any]:
@@ -239,7 +243,18 @@ class Server:
         return [0, 0]
 
     def _agenda(self, now: int, told: Any, most: Any) -> Any:
-        return [now, self.model.ahead(), [], []]
+        return [now, self.model.ahead(), [], self.timetable.agenda()]
+
+    def _fire(self, now: int, told: Any, *flat: Any) -> Any:
+        statuses, published, at = [], [], 0
+        while at < len(flat):
+            head = [text(word) for word in flat[at : at + HEAD]]
+            end = at + HEAD + RUN * int(head[-1])
+            statuses.append(self.timetable.fire(now, self.model.ahead(), head, published, flat[at + HEAD : end]))
+            at = end
+        reply = self._publish(now, told, *published)
+        assert len(reply) == 3, f"an instant is published a second time: {reply}"
+        return [*reply, *statuses]
 
     def _audit(self, now: int, told: Any, *args: Any) -> Any:
         """Another one has the turn: the model is the audit here."""
