@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from dispatcher import log
+from scheduler.promotion import LONGEST_WAIT
 
 from .faults import Faults
 from .fleet import LEASE
@@ -13,6 +14,8 @@ from .world import Broken, World
 
 TROUBLED_SECONDS = 24.0
 DRAIN_SECONDS = 60.0
+PROMPT_SECONDS = 6.0
+"""Until what is due is promoted; where the server's clock was set, a scheduler's timer has to run out first."""
 RECLAIM_SECONDS = 2 * LEASE + 3.0
 """From healing on: a catalogue is read a second after a start, an unwatched lease counts anew from the first tick."""
 
@@ -66,9 +69,10 @@ def _play(world: World, trouble: Faults, *, faults: bool) -> Told:
         world.start(name)
     before = set(model.workers)
     world.until(lambda: not _dead(world, before), RECLAIM_SECONDS, "lost workers are known as lost")
-    world.until(lambda: not _overdue(world), 6, "what is due is promoted")
+    prompt = PROMPT_SECONDS + (LONGEST_WAIT if "jump" in trouble.seen else 0)
+    world.until(lambda: not _overdue(world), prompt, "what is due is promoted")
     times = world.server.timetable
-    world.until(lambda: not times.is_behind(world.server.now_ms()), 6, "the schedule acts")
+    world.until(lambda: not times.is_behind(world.server.now_ms()), prompt, "the schedule acts")
     times.is_open = False
     world.until(lambda: not (story.publishing() or world.network.on_their_way), 30, "all calls have come")
     world.until(lambda: not model.runs.open, DRAIN_SECONDS, "all runs are over")
