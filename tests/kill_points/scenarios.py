@@ -1,0 +1,156 @@
+"""What each service is made to do, how it begins, when it is done, and what must be there at the end."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import redis.asyncio as aredis
+
+from dispatcher import Client, Publish
+from dispatcher.store import Joining, Store
+
+from .victims import IDS
+
+STREAM = "sluice:{default}:publish"
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One service's. `keepers`: a dispatcher and a scheduler are there all the time; `errand`: it ends by itself.
+
+    `begun` prepares the server; `is_done` tells when it did all that it is made to do, and is asked all the time.
+    `states` are those in which its runs must end.
+    """
+
+    victim: str
+    begun: Callable[[str], Awaitable[None]]
+    is_done: Callable[[str], Awaitable[bool]]
+    states: dict[str, str]
+    keepers: str = ""
+    errand: bool = False
+
+
+async def _runs(url: str, ids: tuple[str, ...]) -> dict[str, str]:
+    async with Store(url) as store:
+        return {run.id: run.state.value for run in await store.runs.get_many("default", ids)}
+
+
+async def _nothing(url: str) -> None:
+    pass
+
+
+async def _never(url: str) -> bool:
+    return False
+
+
+# A worker: runs that end, fail, are tried again, wait for a child, write their log, are cancelled.
+
+
+async def _work_begins(url: str) -> None:
+    async with Client(url) as client:
+        await client.pools.create("default", limit=3)
+        await client.limits.set("tenant:*", 1)
+        await client.publish_many(
+            [
+                Publish("parent", None, {"run_id": IDS[0]}),
+                Publish("chatty", None, {"run_id": IDS[1]}),
+                Publish("flaky", None, {"run_id": IDS[2], "retries": 1}),
+                *(Publish("quick", None, {"run_id": run_id, "keys": ("tenant:1",)}) for run_id in IDS[3:5]),
+                Publish("quick", None, {"run_id": IDS[5], "delay": 0.3}),
+                Publish("endless", None, {"run_id": IDS[6]}),
+            ]
+        )
+
+
+async def _work_is_done(url: str) -> bool:
+    states = await _runs(url, tuple(WORKED))
+    if states.get(IDS[6]) == "running":
+        async with Client(url) as client:
+            await client.cancel(IDS[6])
+    return states == WORKED
+
+
+WORKED = {
+    IDS[0]: "completed",
+    IDS[1]: "completed",
+    IDS[2]: "failed",
+    IDS[3]: "completed",
+    IDS[4]: "completed",
+    IDS[5]: "completed",
+    IDS[6]: "cancelled",
+}
+
+
+# A dispatcher: a worker that is lost with its runs, one that does not answer a push, entries of intake.
+
+
+async def _care_begins(url: str) -> None:
+    async with Client(url) as client, Store(url) as store, aredis.Redis.from_url(url) as plain:
+        await client.pools.create("default", limit=4)
+        await client.publish_many([Publish("quick", None, {"run_id": run_id}) for run_id in IDS[:2]])
+        await store.workers.join("default", _joining("lost-1", 2, 400))
+        await store.workers.turn("default", "lost-1", 0, offer=True, ends=[])
+        await store.workers.join("default", _joining("silent-1", 1, 1500))
+        await store.workers.turn("default", "silent-1", 0, offer=True, ends=[])
+        await client.publish("quick", run_id=IDS[2])
+        for number in (3, 4):
+            await plain.xadd(STREAM, {"run": f'{{"function": "quick", "id": "{IDS[number]}"}}'})
+        await plain.xadd(STREAM, {"run": "no run at all"})
+
+
+def _joining(name: str, capacity: int, lease_ms: int) -> Joining:
+    return Joining(name, "||", capacity, lease_ms, "function", auto_start=True, info={})
+
+
+async def _care_is_done(url: str) -> bool:
+    async with Store(url) as store, aredis.Redis.from_url(url) as plain:
+        found = {run.id: run for run in await store.runs.get_many("default", CARED)}
+        left = await plain.exists("sluice:{default}:workers", "sluice:{default}:lost") or await plain.xlen(STREAM)
+    return set(found) == set(CARED) and {run.state.value for run in found.values()} == {"queued"} and not left
+
+
+CARED = dict.fromkeys(IDS[:5], "completed")
+
+
+# A scheduler: runs for later, one that expires, schedules that fire.
+
+
+async def _time_begins(url: str) -> None:
+    async with Client(url) as client:
+        await client.pools.create("default", limit=2)
+        await client.publish_many(
+            [
+                Publish("quick", None, {"run_id": IDS[0], "delay": 0.4}),
+                Publish("quick", None, {"run_id": IDS[1], "delay": 2.5}),
+                Publish("quick", None, {"run_id": IDS[2], "expires": 0.2, "queue": "shut"}),
+            ]
+        )
+        await client.queues.pause("shut")
+        soon = datetime.now(UTC) + timedelta(seconds=0.6)
+        times = {f"s{number}": soon + timedelta(seconds=3 * number) for number in range(2)}
+        schedules = [{"id": name, "at": at.isoformat(), "misfire": "latest"} for name, at in times.items()]
+        await client.deploy("clock", function="quick", schedules=schedules)
+
+
+async def _time_is_over(url: str) -> bool:
+    async with aredis.Redis.from_url(url) as plain:
+        waits = await plain.exists("sluice:{default}:due", "sluice:{default}:schedules")
+        return not waits and await fired(plain) == 2
+
+
+async def fired(plain: Any) -> int:
+    """How many runs the schedules have."""
+    rows = [await plain.hget(f"sluice:{{default}}:schedule:clock/s{number}", "fired") for number in range(2)]
+    return sum(int(row or 0) for row in rows)
+
+
+TIMED = {IDS[0]: "completed", IDS[1]: "completed", IDS[2]: "expired"}
+RAN = {**dict.fromkeys((*IDS[:4], IDS[5]), "completed"), IDS[4]: "cancelled"}
+
+SCENARIOS = {
+    "worker": Scenario("worker", _work_begins, _work_is_done, WORKED, keepers="keepers"),
+    "dispatcher": Scenario("dispatcher", _care_begins, _care_is_done, CARED),
+    "scheduler": Scenario("scheduler", _time_begins, _time_is_over, TIMED),
+    "client": Scenario("client", _nothing, _never, RAN, keepers="everybody", errand=True),
+}

@@ -1,0 +1,112 @@
+"""Each service dies before and after each of its calls to Redis, by SIGKILL; others come, and nothing is wrong."""
+
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import anyio
+import pytest
+import redis
+
+from dispatcher import scripts
+from tests.support.processes import Children
+from tests.support.servers import Server
+
+from .harness import SCENARIOS, Death, Forker, Point
+
+AT_ONCE = 8
+MOST = {
+    "tick": 4,
+    "turn": 5,
+    "publish": 3,
+    "fire": 1,
+    "XREAD": 1,
+    "audit": 1,
+    "verify": 1,
+    "HGETALL": 1,
+    "ZSCORE": 1,
+    "HGET": 1,
+    "ZCARD": 1,
+    "HVALS": 1,
+    "HMGET": 1,
+}
+"""How many calls of one kind are points; of others two, for what is said again and again is the same each time."""
+COVERED = {
+    "worker": {"join", "turn", "heartbeat", "log", "progress", "publish", "wait", "suspend", "resume", "leave"},
+    "dispatcher": {"tick", "retain", "intake", "audit", "verify"},
+    "scheduler": {"promote", "agenda", "fire"},
+    "client": {
+        "pool", "queue", "limit", "publish", "cancel", "wait", "deploy", "move", "undeploy", "publisher", "snapshot",
+        "delete_queue", "delete_pool",
+    },
+}  # fmt: skip
+ELSEWHERE = {
+    "start": "types of worker that prepare: tests/workers",
+    "stuck": "a plain function that cannot be ended: tests/workers",
+    "drain": "an order of somebody at a terminal",
+    "putback": "an order of somebody at a terminal",
+    "sweep": "bulk edits that were left open: tests/model",
+    "mark": "publishes that wait for disk or replica: tests/durability",
+}
+
+
+@pytest.fixture
+def forker(tmp_path: Path) -> Iterator[Forker]:
+    with Children(tmp_path) as children:
+        yield Forker(children, tmp_path)
+
+
+@pytest.fixture
+def databases(new_server: Callable[..., Server]) -> Iterator[str]:
+    """Addresses of empty databases of one server."""
+    server = new_server("valkey", settings={"databases": "1024"})
+    with redis.Redis.from_url(server.url) as connection:
+        for name in scripts.names():  # else the first one to call a script says it twice, and nobody else
+            connection.script_load(scripts.load(name).text)
+    return (server.url.removesuffix("0") + str(number) for number in itertools.count())
+
+
+def points_of(calls: list[str]) -> list[Point]:
+    """Where a service can die that makes these calls."""
+    counts = Counter(calls)
+    return [
+        Point(name, nth, after)
+        for name, count in counts.items()
+        for nth in range(1, min(count, MOST.get(name, 2)) + 1)
+        for after in (False, True)
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.fault(30)
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("name", list(SCENARIOS))
+async def test_a_service_may_die_at_any_of_its_calls(forker: Forker, databases: Iterator[str], name: str) -> None:
+    whole = Death(forker, SCENARIOS[name], next(databases), None)
+    assert await whole.happen() == [], "without any death"
+    assert COVERED[name] <= set(whole.reaper.calls), "the scenario does not do what it is for"
+    points, limiter = points_of(whole.reaper.calls), anyio.CapacityLimiter(AT_ONCE)
+    faults: dict[str, list[str]] = {}
+
+    async def die(point: Point) -> None:
+        async with limiter:
+            death = Death(forker, SCENARIOS[name], next(databases), point)
+            try:
+                found = await death.happen()
+            except AssertionError as error:
+                found = [str(error), *await death.runs()]
+            if found:
+                faults[str(point)] = found
+
+    async with anyio.create_task_group() as group:
+        for point in points:
+            group.start_soon(die, point)
+    print(f"\n{name}: {len(points)} deaths, {len(faults)} with a fault", flush=True)
+    assert not faults, "\n".join(f"{point}: {'; '.join(found)}" for point, found in faults.items())
+
+
+def test_every_script_that_a_service_calls_is_covered_or_said_to_be_tested_elsewhere() -> None:
+    covered = set().union(*COVERED.values())
+    assert sorted(covered | set(ELSEWHERE)) == scripts.names()
+    assert not covered & set(ELSEWHERE)
