@@ -42,13 +42,13 @@ async def test_two_releases_work_side_by_side(
 ) -> None:
     await stack.client.pools.update("default", limit=3)
     await stack.client.limits.set("k:*", 2)
-    await stack.worker_process(children, witness, limit=4)
+    await stack.worker_process(children, witness, limit=1)
     await stack.scheduler()
     where = start(children, other_release, "-c", "import dispatcher; print(dispatcher.__file__)")
     await where.ended()
     assert str(other_release) in where.text(), "it is the other code that runs"
     environment = {**witness.environment, "SLUICE_LOG_FORMAT": "json"}
-    worker = start(children, other_release, str(PROGRAMS / "worker.py"), stack.url, '{"limit": 4}', env=environment)
+    worker = start(children, other_release, str(PROGRAMS / "worker.py"), stack.url, '{"limit": 2}', env=environment)
     service = start(children, other_release, str(PROGRAMS / "service.py"), stack.url, "dispatcher")
 
     async def both_are_there() -> bool:
@@ -57,13 +57,11 @@ async def test_two_releases_work_side_by_side(
 
     await wait_until(both_are_there, description="the other release serves", timeout=60)
     runs = [
-        await stack.client.publish(
-            "work", {"name": f"r{n}", "seconds": 0.02}, keys=[f"k:{n % 3}"], delay=0.01 * (n % 5)
-        )
-        for n in range(100)
+        await stack.client.publish("work", {"name": f"r{n}", "seconds": 0.2}, keys=[f"k:{n % 3}"], delay=0.02 * (n % 5))
+        for n in range(40)
     ]
     await stack.completed(runs, timeout=60)
-    witness.exactly_once({f"r{n}" for n in range(100)})
+    witness.exactly_once({f"r{n}" for n in range(40)})
     assert witness.highest() <= 3
     assert len({line.pid for line in witness.lines()}) == 2, "both had their share"
     stack.ended_once(runs)
