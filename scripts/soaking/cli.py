@@ -86,9 +86,11 @@ def _admit(count: int) -> int:
 def _options(given: argparse.Namespace) -> Options:
     seed = given.seed if given.seed is not None else time.time_ns() % 1_000_000
     duration = seconds_of(given.duration)
-    folder = given.folder or Path(tempfile.mkdtemp(prefix="sluice-soak-"))
-    folder.mkdir(parents=True, exist_ok=True)
     mix = read_mix(given.faults)
+    folder = given.folder or Path()
+    if given.folder is None and not given.plan:
+        folder = Path(tempfile.mkdtemp(prefix="sluice-soak-"))
+    folder.mkdir(parents=True, exist_ok=True)
     return Options(seed, duration, mix, given.server, folder.resolve(), rate=given.rate, lease=given.lease)
 
 
