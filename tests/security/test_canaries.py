@@ -3,13 +3,12 @@
 What may hold them: the password files, the environment of the worker, and that of the run that was given one.
 """
 
+import io
 import json
-import os
-import subprocess
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ import redis
 
 from dispatcher import BlockingClient, RunFailed
 from dispatcher.access import SERVER_ROLES, file_line, password_hash, service_roles
+from dispatcher.cli import main
 from dispatcher.deployments import read_deployment
 from tests.support.access import ADMIN
 from tests.support.processes import Child, Children
@@ -69,13 +69,22 @@ class System:
         assert child.exit_code is None, child.text()
 
     def command(self, *words: str, **environment: str) -> str:
-        """Run a command; what it said is looked through later."""
-        ended = subprocess.run(
-            [sys.executable, "-P", "-c", PROGRAM, *words], capture_output=True, text=True, check=False, cwd=self.folder,
-            env={**os.environ, **environment},
-        )  # fmt: skip
-        self.said.append(ended.stdout + ended.stderr)
-        return ended.stdout
+        """Run a command in this process; what it said is looked through later."""
+        out = io.StringIO()
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(out):
+            patch.chdir(self.folder)
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            with pytest.raises(SystemExit):
+                main(words)
+        self.said.append(out.getvalue())
+        return out.getvalue()
+
+    def refused(self, *words: str, **environment: str) -> None:
+        """Start a service that cannot; what it said is looked through, too."""
+        child = self._children.python("-c", PROGRAM, *words, env=environment, cwd=self.folder)
+        assert child.wait(60) != 0
+        self.said.append(child.text())
 
     def everything(self) -> Iterator[tuple[str, bytes]]:
         """Every place where something was written, and what is there."""
@@ -130,6 +139,7 @@ def found(system: System) -> list[str]:
     )
 
 
+@pytest.mark.timeout(240)
 def test_no_secret_is_written_anywhere(system: System):
     operator = system.by_address()
     system.command("pool", "create", POOL, "--type", "process", **operator)
@@ -183,7 +193,7 @@ def failing(system: System) -> None:
                         {"SLUICE_REDIS_URL": f"redis://127.0.0.1:1/0?password={WRONG}"}):  # fmt: skip
         system.command("status", "--debug", **environment)
     system.command("doctor", "-o", "json", **system.by_address(WRONG))
-    system.command("dispatcher", "start", **system.by_address(WRONG))
+    system.refused("dispatcher", "start", **system.by_address(WRONG))
     profile = {"SLUICE_CONFIG_DIR": str(system.folder / "config")}
     system.command("profile", "set", "p", f"redis_url=redis://u:{WRONG}@h", **profile)
     assert "***" in system.command("profile", "ls", "-o", "json", **profile)
