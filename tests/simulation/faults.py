@@ -42,9 +42,14 @@ class Faults:
         world.network.heal()
         for process in world.processes.values():
             world.thaw(process)
-        if world.server.jump_ms < self._furthest:
-            world.server.jump_ms = self._furthest
-            world.disturbed = world.loop.time()
+        self._set_clock(max(self._furthest, world.server.jump_ms))
+
+    def _set_clock(self, jump_ms: int) -> None:
+        """A tick overlooks less than a quarter of a lease."""
+        server = self._world.server
+        if abs(server.jump_ms - jump_ms) > 10_000:
+            self._world.disturbed = self._world.loop.time()
+        server.jump_ms = jump_ms
 
     def _next(self) -> None:
         if not self._is_over:
@@ -119,7 +124,5 @@ class Faults:
 
     def _jump(self) -> None:
         server = self._world.server
-        before, server.jump_ms = server.jump_ms, self._random.choice([-HOUR, HOUR, 0, -700, 700])
-        if abs(server.jump_ms - before) > 10_000:
-            self._world.disturbed = self._world.loop.time()
+        self._set_clock(self._random.choice([-HOUR, HOUR, 0, -700, 700]))
         self._furthest = max(self._furthest, server.jump_ms)
