@@ -17,6 +17,7 @@ SluiceError
     SettingsError           an environment variable with a bad value
     ServerError             ServerUnreachable, ServerUnfit (too old, eviction policy), CredentialsRefused,
                             NotDurable (published, but not as safely as was asked),
+                            ServerFull (of memory: what would add to it was refused whole),
                             EncryptionRefused (certificates are not what one side wants),
                             ScriptsMissing (of this release, and this user may not load them)
 """
@@ -317,6 +318,17 @@ class ServerSilent(ServerUnreachable):
 
 class ServerUnfit(ServerError):
     """The server answers but must not be used as it is."""
+
+
+class ServerFull(ServerUnfit):
+    """The server has no memory for more: the call changed nothing, and may be made again when runs have ended."""
+
+    def __init__(self, url: str, cause: str) -> None:
+        self.url = url
+        super().__init__(
+            f"the server at {url} is full ({cause}): nothing was changed. Try again when runs have ended, "
+            "which goes on meanwhile; or give it more memory, or keep finished runs for less time"
+        )
 
 
 class CredentialsRefused(ServerUnfit):

@@ -14,11 +14,26 @@ from typing import Any
 
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
-from redis.exceptions import AuthenticationError, NoPermissionError, NoScriptError, RedisError, ResponseError
+from redis.exceptions import (
+    AuthenticationError,
+    NoPermissionError,
+    NoScriptError,
+    OutOfMemoryError,
+    RedisError,
+    ResponseError,
+)
 from redis.retry import Retry
 
 from ..addresses import read_address
-from ..errors import CredentialsRefused, EncryptionRefused, ScriptsMissing, ServerError, ServerUnfit, ServerUnreachable
+from ..errors import (
+    CredentialsRefused,
+    EncryptionRefused,
+    ScriptsMissing,
+    ServerError,
+    ServerFull,
+    ServerUnfit,
+    ServerUnreachable,
+)
 from ..redaction import hide_passwords
 from .cluster import Routed
 from .cluster_blocking import BlockingRouted
@@ -129,6 +144,8 @@ def server_error(url: str, error: Exception) -> ServerError:
         return CredentialsRefused(f"the server at {shown} refuses these credentials ({error}): check SLUICE_REDIS_URL")
     if isinstance(error, NoScriptError):
         return ScriptsMissing(shown)
+    if isinstance(error, OutOfMemoryError):
+        return ServerFull(shown, str(error))
     if isinstance(error, ResponseError) and first_word(error) not in _PASSING:
         return ServerUnfit(f"the server at {shown} refused a call: {error}")
     if why := encryption_fault(error):
