@@ -39,6 +39,7 @@ GIVEN_KEYS = {
     ("audit.lua", "hash"): "as in delete_pool.lua",
     ("include/holding.lua", "scope"): "of bucket.scopes, see bucket.lua",
     ("include/lanes.lua", "lane"): "lanes_of returns ready sets",
+    ("include/places.lua", "lane"): "lanes_of returns ready sets",
     ("include/places.lua", "scope"): "of bucket.scopes",
     ("include/rooms.lua", "scope"): "callers count scopes",
     ("include/scopes.lua", "scope"): "verify.lua makes it from root and a name that begins with slots",

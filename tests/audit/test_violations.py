@@ -177,5 +177,15 @@ async def test_a_limit_changed_behind_the_scripts_is_found_and_one_that_was_lowe
     assert await scene.found(repair=True) == {"over_limit slots:queue:default"}
 
 
+async def test_a_lane_that_was_emptied_is_filled_again(scene: Scene) -> None:
+    await scene.client.pools.update("default", paused=True)
+    await scene.client.publish("f")
+    scene.connection.delete(f"{ROOT}:ready:||")
+    assert await scene.found() == {"unreachable default|"}
+    assert await scene.found(repair=True) == {"unreachable default|"}
+    assert await scene.found() == set()
+    assert scene.connection.zrange(f"{ROOT}:ready:||", 0, -1) == ["default|"]
+
+
 def test_each_kind_has_an_invariant_and_a_meaning() -> None:
     assert INVARIANT_OF.keys() == MEANING.keys()

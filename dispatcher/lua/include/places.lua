@@ -30,7 +30,18 @@ local function leave_backlog(record, bucket)
   if is_empty(bucket) then leave(bucket) end
 end
 
--- A bucket with runs is awake or parked; its class is listed, unless its queue is out, or a sweep is on its way.
+-- Is a class with awake buckets in all lanes that may take it? One whose queue is out is in none.
+local listed = {}
+local function is_listed(class, queue)
+  if listed[class] or not call('ZSCORE', root .. ':classes:' .. queue.name, class) then return listed[class] end
+  for _, lane in ipairs(queue.out and {} or lanes_of(class)) do
+    if not call('ZSCORE', lane, class) then return false end
+  end
+  listed[class] = true
+  return true
+end
+
+-- A bucket with runs is awake or parked; its class is listed, unless a sweep is on its way.
 local function verify_reach(bucket)
   if not call('ZSCORE', root .. ':awake:' .. bucket.class, bucket.name) then
     local parked = call('ZSCORE', root .. ':parked', bucket.name)
@@ -38,9 +49,7 @@ local function verify_reach(bucket)
     return
   end
   local queue = read_queue(bucket.queue)
-  local listed = call('ZSCORE', root .. ':classes:' .. bucket.queue, bucket.class)
-    and (queue.out or call('ZSCORE', root .. ':ready:', bucket.class))
-  if listed or call('HEXISTS', root .. ':sweeps', 'queue ' .. bucket.queue) == 1 then return end
+  if is_listed(bucket.class, queue) or call('EXISTS', root .. ':sweeps') == 1 then return end
   if violated('unreachable', bucket.name) then
     call('ZADD', root .. ':classes:' .. bucket.queue, 0, bucket.class)
     if not queue.out then ready(bucket.class, queue) end
