@@ -21,7 +21,7 @@ from .metrics import (
     INVARIANT_VIOLATIONS,
     INVARIANTS,
     begin_at_zero,
-)  # fmt: skip
+)
 from .store import Store
 
 RETAIN_SECONDS = 5.0

@@ -54,15 +54,13 @@ class Catalogue:
     async def _keep(self, pool: str, scope: anyio.CancelScope) -> None:
         with scope:
             while True:
-                # What ends several duties at once comes as a group.
                 try:
                     await self._work(pool)
-                except* ServerError as away:
-                    error = str(away.exceptions[0])
-                    _log.warning("server.away", component=self._component, pool=pool, error=error)
-                except* PoolNotFound:
+                except ServerError as error:
+                    _log.warning("server.away", component=self._component, pool=pool, error=str(error))
+                except PoolNotFound:
                     pass
-                except* Exception:  # noqa: BLE001 - one pool's trouble must not end the others' duties
+                except Exception:  # noqa: BLE001 - one pool's trouble must not end the others' duties
                     _log.exception("duty.failed", component=self._component, pool=pool)
                 LOOP_ERRORS.labels(component=self._component).inc()
                 await self._clock.sleep(0.5)

@@ -2,7 +2,7 @@
 --
 -- KEYS     root      the pool
 -- ARGV     now_ms    int   0: the server's clock
--- RETURNS  {now, more, workers lost, runs taken back, violations, runs left to be adopted, pushed runs taken back}
+-- RETURNS  {now, more, workers lost, runs taken back, runs left to be adopted, pushed runs taken back}
 --
 -- Only under continuous observation: after a gap between ticks of more than a quarter of the longest lease, or a jump
 -- of time, no lease ends for one lease more (`floor`), and a lease further ahead than one lease is cut. The same goes
@@ -53,4 +53,4 @@ end
 more = sweep(256) or more
 more = settle(nil) or more
 write_events()
-return {now, more and 1 or 0, lost, taken, 0, orphaned, unconfirmed}
+return {now, more and 1 or 0, lost, taken, orphaned, unconfirmed}

@@ -9,15 +9,13 @@ from .link import Link, root_of
 class Tick(NamedTuple):
     """What a tick found: workers whose lease ended, runs taken back from them, and runs left for another to adopt.
 
-    `violations`: runs that were not in one place (I3). `unconfirmed` runs were pushed to workers that did not answer,
-    and taken back.
+    `unconfirmed` runs were pushed to workers that did not answer, and taken back.
     """
 
     more: bool
     lost: int
     taken_back: int
     orphaned: int
-    violations: int
     unconfirmed: int
 
 
@@ -39,8 +37,8 @@ class CareStore:
 
     async def tick(self, pool: str) -> Tick:
         """Look after silent workers, sweeps and leftovers. Repeatable, any number of dispatchers."""
-        _, more, lost, taken, violations, orphaned, unconfirmed = await self._link.call("tick", pool, self._link.now_ms)
-        return Tick(bool(more), lost, taken, orphaned, violations, unconfirmed)
+        _, more, lost, taken, orphaned, unconfirmed = await self._link.call("tick", pool, self._link.now_ms)
+        return Tick(bool(more), lost, taken, orphaned, unconfirmed)
 
     async def promote(self, pool: str, most: int = 64) -> Promotion:
         """Move due runs into the backlog and end those past their deadline. Repeatable, any number of schedulers."""

@@ -231,9 +231,8 @@ class Server:
         return reply.value
 
     def _tick(self, now: int, told: Any) -> Any:
-        reply = blank(7)
+        reply = blank(6)
         self.model.tick(now, reply, told)
-        reply.put(4, 0)
         return self._with_more(reply, 1, more=any(worker.state == "lost" for worker in self.model.workers.values()))
 
     def _sweep(self, now: int, told: Any) -> Any:
