@@ -128,7 +128,9 @@ class Death:
         return [f"{run.id} {run.spec.function} {run.state} {run.reason} {run.worker}" for run in await self._all()]
 
     async def _is_drained(self) -> bool:
-        await self._scenario.is_done(self._url)  # which cancels what only ends so
+        is_done = await self._scenario.is_done(self._url)  # which cancels what only ends so
+        if self._scenario.victim == "scheduler" and not is_done:
+            return False  # what is to fire has no run yet
         runs = await self._all()
         return bool(runs) and all(run.state.is_terminal for run in runs) and self._is_quiet()
 

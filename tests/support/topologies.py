@@ -255,12 +255,17 @@ class Cluster:
         return state["cluster_state"] == "ok" and not faults
 
     def master_of(self, pool: str) -> Server:
-        """The master that has a pool by now, as the first member that answers says."""
+        """The master that has a pool, as soon as the first member that answers knows one."""
         slot = int(self.ask_any("CLUSTER", "KEYSLOT", f"{{{pool}}}"))
+        found = wait_until_sync(lambda: self._master_of(slot), description=f"a master has slot {slot}", timeout=30.0)
+        assert found
+        return found
+
+    def _master_of(self, slot: int) -> Server | None:
         for first, last, (_, port, *_rest), *_replicas in self.ask_any("CLUSTER", "SLOTS"):
             if first <= slot <= last:
                 return next(server for server in self.servers if server.port == port)
-        raise AssertionError(f"nobody has slot {slot}")
+        return None
 
     def replica_of(self, master: Server) -> Server:
         """A replica that follows a master."""

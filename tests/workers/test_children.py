@@ -66,5 +66,5 @@ async def test_a_start_that_is_cancelled_twice_leaves_no_pipe_and_no_complaint(
             await starting
         del starting
         gc.collect()
-    assert len(list(DESCRIPTORS.iterdir())) == before
+    assert len(list(DESCRIPTORS.iterdir())) <= before  # what an earlier test left to the collector may go meanwhile
     assert [record.message for record in caplog.records if record.name == "asyncio"] == []
