@@ -10,7 +10,7 @@ audit       what was told is held against what there is; what is wrong is counte
 
 import anyio
 
-from .auditing import MEANING, Auditor
+from .auditing import Auditor
 from .clock import Clock
 from .errors import ServerError
 from .log import get_logger
@@ -83,9 +83,8 @@ class Caretaker:
             for found in auditor.violations:
                 INVARIANT_VIOLATIONS.labels(pool=pool, invariant=found.invariant).inc()
                 _log.error(
-                    "invariant.violated", pool=pool, invariant=found.invariant, what=found.what, word=found.word,
-                    meaning=MEANING[found.what],
-                )  # fmt: skip
+                    "invariant.violated", pool=pool, invariant=found.invariant, word=found.word, meaning=str(found)
+                )
             if auditor.rebuilt:
                 AUDIT_REBUILT.labels(pool=pool).inc()
             await self._clock.sleep(pause)

@@ -8,7 +8,7 @@ report      what was found, in words
 
 from .auditor import Auditor
 from .ledger import Ledger
-from .report import INVARIANT_OF, MEANING, Report, Violation
+from .report import KINDS, Report, Violation
 from .walk import audit_pool
 
-__all__ = ["INVARIANT_OF", "MEANING", "Auditor", "Ledger", "Report", "Violation", "audit_pool"]
+__all__ = ["KINDS", "Auditor", "Ledger", "Report", "Violation", "audit_pool"]

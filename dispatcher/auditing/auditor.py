@@ -21,6 +21,8 @@ KEEP_SECONDS = 10.0
 """How often the checkpoint is written: so many seconds of events are folded again by whoever comes next."""
 TURN_SECONDS = 60.0
 """After that the turn is left to other dispatchers, so that those of many pools spread."""
+REST_SECONDS = 6.0
+"""A turn has run out by then, see TURN_MS of audit.lua."""
 KEYS_AT_ONCE = 200
 """Keys of the server that a step passes over, its own pool's among them: a million take an hour and a half."""
 _log = get_logger("audit")
@@ -58,13 +60,12 @@ class Auditor:
         if keep:
             self._kept = now
         self._found(self._ledger.fold(told.events))
-        if told.state:
-            self._compared = now
-            self._compare(self._ledger, told.state)
         if told.more:
             return 0.0
-        await self._look()
-        return STEP_SECONDS
+        is_balanced = self._compare(self._ledger, told.state, now) if told.state else True
+        if await self._look() and is_balanced:
+            return STEP_SECONDS
+        return await self._begin_anew(had_one=True)  # neither the fold nor its checkpoint lead to what there is now
 
     async def _ask(self, ledger: Ledger, *, keep: bool, compare: bool) -> Told | Kept | Elsewhere | Gap | None:
         checkpoint = ledger.packed() if keep else b""
@@ -90,11 +91,13 @@ class Auditor:
         return await self._begin_anew(had_one=bool(kept.position))
 
     async def _begin_anew(self, *, had_one: bool) -> float:
+        self._ledger = None
         told = await self._store.step(self._pool, self._name, ANEW)
         if not isinstance(told, Told) or told.state is None:
             return _seconds(told)
-        if isinstance(told.state.slots, int):
-            return STEP_SECONDS  # too many to be told at once: until there are fewer, keys are looked at alone
+        if isinstance(told.state.slots, int):  # too many to be told at once: until there are fewer, keys alone
+            await self._look()
+            return STEP_SECONDS
         if had_one:
             self.rebuilt = True
             _log.warning("audit.rebuilt", pool=self._pool, next="events before this moment are not audited")
@@ -103,32 +106,35 @@ class Auditor:
         return 0.0
 
     async def _begin_again(self, told: Kept | Elsewhere | Gap | None) -> float:
+        if isinstance(told, Gap):
+            return await self._begin_anew(had_one=True)
         self._ledger = None
-        return await self._begin_anew(had_one=True) if isinstance(told, Gap) else _seconds(told)
+        return _seconds(told)
 
     async def _rest(self) -> float:
         """Keep what was folded, and leave the turn to others: it runs out before this one asks again."""
         if self._ledger:
             await self._ask(self._ledger, keep=True, compare=False)
         self._ledger = None
-        return 6.0
+        return REST_SECONDS
 
-    def _compare(self, ledger: Ledger, state: State) -> None:
-        if found := ledger.compare(state.waiting, state.slots):
-            self._found(found)
-            self._ledger = None
+    def _compare(self, ledger: Ledger, state: State, now: float) -> bool:
+        """Whether the fold leads to what there is."""
+        self._compared = now
+        found = ledger.compare(state.waiting, state.slots)
+        self._found(found)
         if state.facing and state.facing == self._faced:
             self._found([Violation("stalled", state.facing.split(" ")[1])])
         self._faced = state.facing
+        return not found
 
-    async def _look(self) -> None:
-        """At some keys. What is put right is not told as what runs do, so the fold begins anew after it."""
+    async def _look(self) -> bool:
+        """At some keys; False when something was put right, which is not told as what runs do."""
         if self._walk.is_over:
             self._walk = self._new_walk()
         _, found = await self._walk.step()
         self.violations += found
-        if found:
-            self._ledger = None
+        return not any(one.is_mended for one in found)
 
     def _new_walk(self) -> Walk:
         return Walk(self._store, self._pool, KEYS_AT_ONCE, repair=True)

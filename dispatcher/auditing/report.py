@@ -1,37 +1,38 @@
 """What an audit found."""
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-INVARIANT_OF = {
-    "over_limit": "I1", "unslotted": "I1",
-    "unreachable": "I2", "unwoken": "I2", "stalled": "I2",
-    "lost": "I3", "ghost": "I3", "leaked": "I3", "stranded": "I3", "doubled": "I3", "miscounted": "I3",
-    "unbalanced": "I3",
-    "repeated": "I6",
-}  # fmt: skip
-"""The invariant that each kind of violation breaks. I4 shows as `repeated`; I5 is for the model and the simulation."""
 
-MEANING = {
-    "over_limit": "holds more than its limit, though something was admitted after the limit was set",
-    "unslotted": "is in hand without a slot in each of its scopes",
-    "unreachable": "has runs and is neither awake nor parked, so nothing would ever take them",
-    "unwoken": "waits for a key that has room, and nothing would wake it",
-    "stalled": "waits beside an idle worker that may take it",
-    "lost": "is alive and nowhere: in no backlog, not due, in nobody's hands",
-    "ghost": "stands where runs wait and does not wait",
-    "leaked": "keeps a slot or facts and is not in hand",
-    "stranded": "is in the hands of a worker that is not there or does not hold it",
-    "doubled": "is in two places",
-    "miscounted": "has another number of queued runs than is told",
-    "unbalanced": "is where the events do not put it",
-    "repeated": "was admitted while in hand, or ended twice",
+class Kind(NamedTuple):
+    """A way to be wrong: the invariant that it breaks, what it says of its word, whether `verify` puts it right."""
+
+    invariant: str
+    meaning: str
+    is_mended: bool
+
+
+KINDS = {
+    "over_limit": Kind("I1", "holds more than its limit, though something was admitted after the limit was set", False),
+    "unslotted": Kind("I1", "is in hand without a slot in each of its scopes", True),
+    "unreachable": Kind("I2", "has runs and is in no place from which a worker would be given them", True),
+    "unwoken": Kind("I2", "waits for a key that has room, and nothing would wake it", True),
+    "stalled": Kind("I2", "waits beside an idle worker that may take it", False),
+    "lost": Kind("I3", "is alive and nowhere: in no backlog, not due, in nobody's hands", True),
+    "ghost": Kind("I3", "stands where runs wait and does not wait", True),
+    "leaked": Kind("I3", "keeps a slot or facts and is not in hand", True),
+    "stranded": Kind("I3", "is in the hands of a worker that is not there or does not hold it", True),
+    "doubled": Kind("I3", "is in two places", True),
+    "miscounted": Kind("I3", "has another number of queued runs than is told", True),
+    "unbalanced": Kind("I3", "is where the events do not put it", False),
+    "repeated": Kind("I6", "was admitted while in hand, ended twice, or did something while it was not in hand", False),
 }
-"""What each kind says of its run, bucket, scope or queue."""
+"""I4 shows as `repeated`; I5 is for the model and the simulation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One finding: `what` of INVARIANT_OF, and the run, bucket, scope or queue that it is about."""
+    """One finding: `what` of KINDS, and the run, bucket, scope or queue that it is about."""
 
     what: str
     word: str
@@ -39,22 +40,26 @@ class Violation:
     @property
     def invariant(self) -> str:
         """I1 to I6."""
-        return INVARIANT_OF[self.what]
+        return KINDS[self.what].invariant
+
+    @property
+    def is_mended(self) -> bool:
+        """Whether it is put right where it is found with `repair`."""
+        return KINDS[self.what].is_mended
 
     def __str__(self) -> str:
-        return f"{self.word} {MEANING[self.what]} ({self.invariant}, {self.what})"
+        return f"{self.word} {KINDS[self.what].meaning} ({self.invariant}, {self.what})"
 
 
 @dataclass(slots=True)
 class Report:
     """What a whole audit of a pool found; `looked` at so many runs and members of sets, `events` folded.
 
-    `is_whole`: what happened meanwhile was folded too. `repaired`: what was found has been put right where it is safe.
+    `is_whole`: what happened meanwhile was folded too.
     """
 
     pool: str
     looked: int = 0
     events: int = 0
     is_whole: bool = True
-    repaired: bool = False
     violations: list[Violation] = field(default_factory=list[Violation])

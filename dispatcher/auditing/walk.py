@@ -15,7 +15,7 @@ async def audit_pool(store: AuditStore, pool: str, *, repair: bool = False) -> R
 
     A run that comes while it goes on may be passed over; one that is there throughout is looked at.
     """
-    report = Report(pool, repaired=repair)
+    report = Report(pool)
     ledger = await _begin(store, pool)
     report.is_whole = ledger is not None
     walk = Walk(store, pool, _SCANNED, repair=repair)

@@ -1,13 +1,15 @@
 """Each kind of violation, made by hand: it is found, told, and put right where that is safe."""
 
+import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import redis
 
 from dispatcher import Client
-from dispatcher.auditing import INVARIANT_OF, MEANING, audit_pool
+from dispatcher.auditing import KINDS, audit_pool
 from dispatcher.names import lane_name
 from dispatcher.store import Joining, Store
 
@@ -187,5 +189,9 @@ async def test_a_lane_that_was_emptied_is_filled_again(scene: Scene) -> None:
     assert scene.connection.zrange(f"{ROOT}:ready:||", 0, -1) == ["default|"]
 
 
-def test_each_kind_has_an_invariant_and_a_meaning() -> None:
-    assert INVARIANT_OF.keys() == MEANING.keys()
+def test_the_protocol_page_tells_of_each_kind_what_the_table_says() -> None:
+    page = (Path(__file__).parents[2] / "dispatcher" / "README.md").read_text()
+    told = dict(re.findall(r"^\| `(\w+)`: .* \| ((?:I\d, )*I\d) \|", page, re.MULTILINE))
+    assert {what: invariants.split(", ")[-1] for what, invariants in told.items()} == {
+        what: kind.invariant for what, kind in KINDS.items()
+    }
