@@ -36,7 +36,6 @@ ALL_ARE_KEYS = {"DEL", "UNLINK", "EXISTS"}
 KEY_IS_SECOND = {"XINFO"}
 # Names that hold a key although no line of their file says `name = root`.
 GIVEN_KEYS = {
-    ("audit.lua", "hash"): "as in delete_pool.lua",
     ("include/holding.lua", "scope"): "of bucket.scopes, see bucket.lua",
     ("include/lanes.lua", "lane"): "lanes_of returns ready sets",
     ("include/places.lua", "lane"): "lanes_of returns ready sets",
@@ -44,16 +43,13 @@ GIVEN_KEYS = {
     ("include/rooms.lua", "scope"): "callers count scopes",
     ("include/scopes.lua", "scope"): "verify.lua makes it from root and a name that begins with slots",
     ("include/scopes.lua", "set"): "as scope, or one of two sets that verify.lua makes from root",
+    ("include/totals.lua", "hash"): "callers name hashes of the pool",
     ("include/slots.lua", "scope"): "of bucket.scopes, or worker.held",
-    ("delete_pool.lua", "hash"): "`total` is called with two hashes of the pool",
-    ("snapshot.lua", "hash"): "as in delete_pool.lua",
 }
 # Reads of a whole key, with what bounds it.
 WHOLE_READS = {
     ("agenda.lua", "SMEMBERS"): "as many as deployments on their way to another pool",
-    ("audit.lua", "HVALS"): "as many as queues with runs; every few seconds",
     ("audit.lua", "ZRANGE"): "4,096 holders of slots; queues and suspended runs only as an audit begins",
-    ("delete_pool.lua", "HVALS"): "as many as queues with runs; only when a pool is deleted",
     ("delete_pool.lua", "SMEMBERS"): "256 publishers at most, see publisher.lua",
     ("heartbeat.lua", "ZRANGEBYSCORE"): "what one worker holds: its capacity",
     ("include/facing.lua", "SMEMBERS"): "64 lanes at most",
@@ -63,8 +59,11 @@ WHOLE_READS = {
     ("include/settle.lua", "SMEMBERS"): "64 lanes at most",
     ("include/sweeping.lua", "HKEYS"): "as many as bulk edits under way",
     ("include/telling.lua", "SMEMBERS"): "clients that wait for one run",
+    (
+        "include/totals.lua",
+        "HVALS",
+    ): "as many as queues with runs; every few seconds, or as a pool goes",
     ("snapshot.lua", "HGETALL"): "some forty words: see include/histograms.lua",
-    ("snapshot.lua", "HVALS"): "as many as queues with runs",
 }
 _WHOLE = re.compile(r"^(HGETALL|HKEYS|HVALS|SMEMBERS|SUNION|SINTER|SDIFF|LRANGE)$")
 _BY = re.compile(r"^(X(REV)?RANGE|Z(REV)?RANGEBY(SCORE|LEX))$")

@@ -17,7 +17,7 @@
 --
 -- Repeatable: it is told the same events again until it moves its position. Only who has the turn moves the checkpoint.
 -- Events behind the checkpoint are trimmed here; writers trim only at four times that length, whatever was folded.
--- include: state clock events config rooms facing
+-- include: state clock events config rooms facing totals
 local TURN_MS, KEPT, MOST_IDS = 5000, 4096, 4096
 local audit = root .. ':audit'
 local stream = root .. ':events'
@@ -29,12 +29,6 @@ if auditor ~= '' then
   call('HSET', audit, 'auditor', auditor, 'until', now + TURN_MS)
 end
 if position == 'checkpoint' then return {'checkpoint', row[3] or '', row[4] or ''} end
-
-local function total(hash)
-  local sum = 0
-  for _, n in ipairs(call('HVALS', hash)) do sum = sum + n end
-  return sum
-end
 
 local function slot_holders()
   local n = call('ZCARD', root .. ':slots')

@@ -6,14 +6,8 @@
 --          deployments}
 --
 -- `holds`: nothing changed. Repeatable: while `more`, call again; a pool that is gone answers `no_pool`.
--- include: clock
+-- include: clock totals
 if call('EXISTS', root) == 0 then return {'no_pool'} end
-
-local function total(hash)
-  local sum = 0
-  for _, n in ipairs(call('HVALS', hash)) do sum = sum + tonumber(n) end
-  return sum
-end
 
 local queued, scheduled, running = total(root .. ':depth'), total(root .. ':later'), call('ZCARD', root .. ':slots')
 local workers = call('ZCARD', root .. ':workers') + call('SCARD', root .. ':lost')

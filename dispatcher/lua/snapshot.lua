@@ -15,14 +15,8 @@
 -- Reads only. `capacity` is that of the worker that joined last, 0 before the first. Workers: the 1,000 whose leases
 -- end first. The entry that waits longest is exact in a queue whose runs have no labels and keys; else the oldest head
 -- of some of its buckets: those whose turn is next, and one that is parked.
--- include: clock
+-- include: clock totals
 local WORKERS, CLASSES, BUCKETS, PARKED = 1000, 2, 2, 1
-
-local function total(hash)
-  local sum = 0
-  for _, n in ipairs(call('HVALS', hash)) do sum = sum + n end
-  return sum
-end
 
 -- The score of a run that came back says when it entered, see taking.
 local function entered(bucket)

@@ -8,6 +8,7 @@ from redis.exceptions import NoPermissionError, RedisError, ResponseError
 from ..errors import CredentialsRefused
 from ..redaction import hide_passwords
 from .link import Link
+from .replies import as_map, as_text
 
 
 class AccessStore:
@@ -19,11 +20,11 @@ class AccessStore:
     async def password_hashes(self, user: str) -> list[str]:
         """The passwords of a user, as rules name them; none when there is no such user."""
         row = await self._send("ACL", "GETUSER", user)
-        return [f"#{_text(hashed)}" for hashed in _fields(row).get("passwords", ())]
+        return [f"#{as_text(hashed)}" for hashed in as_map(row).get("passwords", ())]
 
     async def lets_anybody_in(self) -> bool:
         """Whether `default` logs in without a password."""
-        flags = {_text(flag) for flag in _fields(await self._send("ACL", "GETUSER", "default")).get("flags", ())}
+        flags = {as_text(flag) for flag in as_map(await self._send("ACL", "GETUSER", "default")).get("flags", ())}
         return {"on", "nopass"} <= flags
 
     async def set_user(self, words: Sequence[str]) -> None:
@@ -53,15 +54,3 @@ class AccessStore:
             ) from error
         except (RedisError, OSError) as error:
             raise self._link.error(error) from error
-
-
-def _fields(row: Any) -> dict[str, Any]:
-    """ACL GETUSER's answer as a map, whichever protocol; empty for None."""
-    if isinstance(row, dict):
-        return {_text(name): value for name, value in row.items()}
-    flat = list(row or ())
-    return {_text(name): value for name, value in zip(flat[::2], flat[1::2], strict=True)}
-
-
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)

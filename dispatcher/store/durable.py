@@ -18,6 +18,7 @@ from ..names import check_durability
 from ..redaction import hide_passwords
 from . import connection
 from .link import Link, root_of
+from .replies import as_text
 
 _FLUSHED = {"appendonly": "yes", "appendfsync": "always", "no-appendfsync-on-rewrite": "no"}
 """With these a server answers a write when it is on its disk, also while it rewrites its file."""
@@ -172,12 +173,8 @@ def _missing(marked: Any, answer: Any, proof: Proof) -> str:
 
 def _unflushed(found: Any) -> str:
     """What of a server's settings lets it answer before a write is on its disk."""
-    texts = {_text(name): _text(value) for name, value in dict(found).items()}
+    texts = {as_text(name): as_text(value) for name, value in dict(found).items()}
     return ", ".join(f"{name} {texts.get(name, '?')}" for name, value in _FLUSHED.items() if texts.get(name) != value)
-
-
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def _merged(first: Any, second: Any) -> Any:

@@ -11,6 +11,7 @@ from redis.exceptions import NoPermissionError, NoScriptError, RedisError
 from .. import keys, scripts
 from .connection import server_error, unfit_version
 from .link import Link, root_of
+from .replies import as_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -128,7 +129,7 @@ class Inspection:
             found: dict[Any, Any] = await client.config_get(*_CONFIG)
         except RedisError as error:  # forbidden, or renamed: everything else can still be looked at
             return {}, str(error)
-        return {_text(name): _text(value) for name, value in found.items()}, ""
+        return {as_text(name): as_text(value) for name, value in found.items()}, ""
 
     async def _forbidden_to_default(self, client: Any) -> list[str]:
         found = []
@@ -137,7 +138,7 @@ class Inspection:
                 answer = await client.execute_command("ACL", "DRYRUN", "default", *words.split())
             except RedisError:  # forbidden to us: nobody knows
                 return []
-            if _text(answer) != "OK":
+            if as_text(answer) != "OK":
                 found.append(words.split()[0])
         return found
 
@@ -178,26 +179,22 @@ class Inspection:
         )
         return PoolLook(
             name, bool(exists), paused == b"1", now, queued, await self._classes(root, queued, parked),
-            int(tick) if tick else None, overdue, _score(first), sorted(map(_text, lost)), orphans,
+            int(tick) if tick else None, overdue, _score(first), sorted(map(as_text, lost)), orphans,
             bool(test_clock), await self._link.place(name),
         )  # fmt: skip
 
     async def _classes(self, root: str, queued: Iterable[str], parked: list[bytes]) -> list[str]:
         """Queue and labels of what waits: of the buckets in reach, and of those parked under a full key."""
         rows = await self._read(*(("ZRANGE", keys.classes(root, queue), 0, 999) for queue in queued))
-        found = {_text(member) for row in rows for member in row}
-        return sorted(found | {"|".join(_text(bucket).split("|")[:2]) for bucket in parked})
+        found = {as_text(member) for row in rows for member in row}
+        return sorted(found | {"|".join(as_text(bucket).split("|")[:2]) for bucket in parked})
 
     async def _read(self, *commands: tuple[Any, ...]) -> list[Any]:
         return await self._link.execute(commands)
 
 
-def _text(value: Any) -> str:
-    return value.decode(errors="backslashreplace") if isinstance(value, bytes) else str(value)
-
-
 def _queued(depth: Any) -> dict[str, int]:
-    return {_text(queue): int(runs) for queue, runs in depth.items() if int(runs) > 0}
+    return {as_text(queue): int(runs) for queue, runs in depth.items() if int(runs) > 0}
 
 
 def _score(rows: Any) -> int | None:

@@ -25,6 +25,7 @@ from redis.exceptions import ConnectionError as LostError
 from redis.retry import Retry
 
 from .opening import open_blocking_server, surviving
+from .replies import as_map, as_text
 
 if TYPE_CHECKING:
     from ..addresses import Address, Host
@@ -207,14 +208,9 @@ def first_word(error: Exception) -> str:
 
 
 def _check_role(hello: Any, place: str) -> None:
-    found = hello if isinstance(hello, dict) else dict(zip(hello[::2], hello[1::2], strict=True))
-    role = found.get(b"role", found.get("role", b"master"))
-    if role not in (b"master", "master"):
-        raise LostError(f"{place} is named as the master and says that it is a {_word(role)}")
-
-
-def _word(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
+    role = as_text(as_map(hello).get("role", "master"))
+    if role != "master":
+        raise LostError(f"{place} is named as the master and says that it is a {role}")
 
 
 def _text(host: Host) -> str:

@@ -45,7 +45,6 @@ async def _survived(load: Load, witness: Witness, master: Server) -> int:
 
 
 @pytest.mark.fault(16)
-@pytest.mark.fault(16)
 async def test_sentinels_promote_the_replica_of_a_killed_master(
     trio: Trio, children: Children, witness: Witness, figures: Figures
 ) -> None:
@@ -61,7 +60,6 @@ async def test_sentinels_promote_the_replica_of_a_killed_master(
         assert DOWN_AFTER / 2 < load.gap < DOWN_AFTER + SLACK
 
 
-@pytest.mark.fault(16)
 @pytest.mark.fault(16)
 async def test_a_planned_change_of_master_loses_nothing(
     trio: Trio, children: Children, witness: Witness, figures: Figures
@@ -85,7 +83,6 @@ async def test_a_planned_change_of_master_loses_nothing(
         figures.note("sentinels, planned: longest time without a publish", load.gap)
 
 
-@pytest.mark.fault(16)
 @pytest.mark.fault(16)
 async def test_a_cluster_promotes_the_replica_of_a_killed_master(
     cluster: Cluster, children: Children, witness: Witness, figures: Figures
