@@ -81,10 +81,10 @@ class Death:
             reaper.pid = self._forker.start(self._scenario.victim, reaper.url)
             await self._live(reaper.pid)
         if self._point and not self.reaper.has_killed:
-            await self._end(keepers)
+            await self._release(keepers)
             return [f"it was not killed: no call {self._point} among {Counter(self.reaper.calls)}"]
         if self._scenario.keepers != "everybody":
-            await self._end(keepers)
+            await self._release(keepers)
             self._dead = self._workers()
             keepers = self._forker.start("everybody", self._url)
         elif self._point:
@@ -94,7 +94,7 @@ class Death:
         await wait_until(
             self._is_drained, description=f"all is over after {self._point}", timeout=PATIENCE, interval=0.1
         )
-        await self._end(keepers)
+        await self._release(keepers)
         return await self._faults()
 
     async def _live(self, pid: int) -> None:
@@ -111,12 +111,17 @@ class Death:
         await wait_until(is_over, description=f"{self._point} is reached", timeout=PATIENCE, interval=0.05)
         await self._end(pid, expected=self._scenario.errand and not self._point)
 
-    async def _end(self, pid: int, *, expected: bool = False) -> None:
-        if not pid:
-            return
+    async def _end(self, pid: int, *, expected: bool = False) -> int:
         if not expected:
             os.kill(pid, signal.SIGTERM)
-        await self._forker.ended(pid)
+        return await self._forker.ended(pid)
+
+    async def _release(self, keepers: int) -> None:
+        """Those who were there all the time end now, and not before."""
+        if keepers:
+            was_there = state(keepers) != "Z"
+            code = await self._end(keepers)
+            assert was_there and not code, f"the keepers ended by themselves or with {code}: {self._forker.tail()}"
 
     async def _all(self) -> list[Run]:
         ids = [name[2:] for name in self._names() if name.startswith("r:")]

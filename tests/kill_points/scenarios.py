@@ -36,14 +36,6 @@ async def _runs(url: str, ids: tuple[str, ...]) -> dict[str, str]:
         return {run.id: run.state.value for run in await store.runs.get_many("default", ids)}
 
 
-async def _nothing(url: str) -> None:
-    pass
-
-
-async def _never(url: str) -> bool:
-    return False
-
-
 # A worker: runs that end, fail, are tried again, wait for a child, write their log, are cancelled.
 
 
@@ -145,6 +137,18 @@ async def fired(plain: Any) -> int:
     return sum(int(row or 0) for row in rows)
 
 
+# A client's errand; its pool is there before, for the worker beside it refuses to begin without one.
+
+
+async def _errand_begins(url: str) -> None:
+    async with Client(url) as client:
+        await client.pools.create("default")
+
+
+async def _never(url: str) -> bool:
+    return False
+
+
 TIMED = {IDS[0]: "completed", IDS[1]: "completed", IDS[2]: "expired"}
 RAN = {**dict.fromkeys((*IDS[:4], IDS[5]), "completed"), IDS[4]: "cancelled"}
 
@@ -152,5 +156,5 @@ SCENARIOS = {
     "worker": Scenario("worker", _work_begins, _work_is_done, WORKED, keepers="keepers"),
     "dispatcher": Scenario("dispatcher", _care_begins, _care_is_done, CARED),
     "scheduler": Scenario("scheduler", _time_begins, _time_is_over, TIMED),
-    "client": Scenario("client", _nothing, _never, RAN, keepers="everybody", errand=True),
+    "client": Scenario("client", _errand_begins, _never, RAN, keepers="everybody", errand=True),
 }
