@@ -119,9 +119,10 @@ class Death:
     async def _release(self, keepers: int) -> None:
         """Those who were there all the time end now, and not before."""
         if keepers:
-            was_there = state(keepers) != "Z"
+            assert state(keepers) != "Z", f"the keepers ended by themselves: {self._forker.tail()}"
             code = await self._end(keepers)
-            assert was_there and not code, f"the keepers ended by themselves or with {code}: {self._forker.tail()}"
+            # The signal itself ends those that had only just begun.
+            assert code in {0, -signal.SIGTERM}, f"the keepers ended with {code}: {self._forker.tail()}"
 
     async def _all(self) -> list[Run]:
         ids = [name[2:] for name in self._names() if name.startswith("r:")]
