@@ -2,7 +2,7 @@
 
 SluiceError
     InvalidInput            a name, limit or run that is not well formed; nothing was changed
-        PayloadTooLarge, DecodeError (bytes that are not what they should be)
+        PayloadTooLarge, DecodeError (bytes that are not what they should be), PartlyUnreadable (some of a list)
     NotFound                PoolNotFound, QueueNotFound, RunNotFound, WorkerNotFound, PublisherNotFound,
                             DeploymentNotFound, ScheduleNotFound
     Conflict                what is asked for does not fit what is there
@@ -22,7 +22,8 @@ SluiceError
                             ScriptsMissing (of this release, and this user may not load them)
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 _SHOWN = 3
 
@@ -48,6 +49,17 @@ class PayloadTooLarge(InvalidInput):
 
 class DecodeError(InvalidInput):
     """Bytes from outside that are not what they should be."""
+
+
+class PartlyUnreadable(DecodeError):
+    """Some of a list cannot be read: `unreadable` says why, by id or name; `found` has all the others."""
+
+    def __init__(self, what: str, unreadable: Mapping[str, str], found: Sequence[Any], remedy: str) -> None:
+        self.unreadable, self.found = dict(unreadable), list(found)
+        named = "; ".join(f"{name} ({why})" for name, why in list(self.unreadable.items())[:_SHOWN])
+        more = f" and {len(unreadable) - _SHOWN} more" if len(unreadable) > _SHOWN else ""
+        plural = "s" * (len(unreadable) != 1)
+        super().__init__(f"{len(unreadable)} {what}{plural} cannot be read: {named}{more}. {remedy}")
 
 
 class NotFound(SluiceError):

@@ -23,7 +23,7 @@ KINDS = {
     "leaked": Kind("I3", "keeps a slot or facts and is not in hand", True),
     "stranded": Kind("I3", "is in the hands of a worker that is not there or does not hold it", True),
     "doubled": Kind("I3", "is in two places", True),
-    "miscounted": Kind("I3", "has another number of queued runs than is told", True),
+    "miscounted": Kind("I3", "has another number of queued or scheduled runs than is told", True),
     "unbalanced": Kind("I3", "is where the events do not put it", False),
     "repeated": Kind("I6", "was admitted while in hand, ended twice, or did something while it was not in hand", False),
 }

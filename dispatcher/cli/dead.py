@@ -7,6 +7,7 @@ from cyclopts import App, Parameter
 from ..errors import InvalidInput
 from .asking import DryRun, Yes, may
 from .connecting import PoolOption, connected
+from .listing import said, show_list, what_can_be_read
 from .output import TABLE, Column, Output, say, show
 from .run import COLUMNS
 
@@ -38,14 +39,16 @@ async def ls(
     runs: Annotated[bool, Parameter(help="Each run, newest first, instead of groups by what they died of.")] = False,
     limit: Annotated[int, Parameter(help="With --runs: at most so many.")] = 50,
     output: Output = TABLE,
-) -> None:
+) -> int:
     """List dead letters by what they died of, most frequent first."""
     async with connected(pool) as client:
         await client.pools.get(client.pool)
         if runs:
-            show(await client.dead.list(limit=limit), COLUMNS, output, lambda run: run.id)
-        else:
-            show(await client.dead.groups(), _GROUPS, output, lambda group: "\n".join(group.runs))
+            found, error = await what_can_be_read(client.dead.list(limit=limit))
+            return show_list(found, error, COLUMNS, output, lambda run: run.id)
+        groups, error = await what_can_be_read(client.dead.groups())
+        show(groups, _GROUPS, output, lambda group: "\n".join(group.runs))
+        return said(error)
 
 
 @app.command

@@ -1,16 +1,19 @@
 """`sluice deployment`: what is run, where, when and how often at once, under a name."""
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
+from ..errors import DecodeError
 from .asking import DryRun, Yes, may
 from .connecting import NewPool, OnlyPool, PoolOption, Traceparent, connected
 from .describing import Description, Repeated
 from .export import export
 from .failures import ExitCode
 from .inspecting import NoInspect, checked_changes, inspected
-from .output import TABLE, Column, Output, say, show, show_one
+from .listing import show_list, what_can_be_read
+from .output import TABLE, Column, Output, say, show_one
 from .values import instant, job_variables, moment, optional_duration, parameters
 from .watching import watch_run
 
@@ -80,10 +83,11 @@ async def create(
 
 
 @app.command
-async def ls(*, pool: OnlyPool = None, output: Output = TABLE) -> None:
+async def ls(*, pool: OnlyPool = None, output: Output = TABLE) -> int:
     """List deployments, of all pools or one."""
     async with connected(pool) as client:
-        show(await client.deployments.list(pool=pool), _COLUMNS, output, _name)
+        found, error = await what_can_be_read(client.deployments.list(pool=pool))
+    return show_list(found, error, _COLUMNS, output, _name)
 
 
 @app.command
@@ -175,7 +179,8 @@ async def delete(*names: str, yes: Yes = False, dry_run: DryRun = False) -> int:
     """Remove deployments and their schedules; their runs go on."""
     async with connected() as client:
         for name in names:
-            await client.deployments.get(name)
+            with suppress(DecodeError):  # it is there
+                await client.deployments.get(name)
         what = f"delete deployment{'s' * (len(names) != 1)} {', '.join(names)}"
         if not may(what, yes=yes, dry_run=dry_run):
             return ExitCode.OK

@@ -31,6 +31,7 @@ class Refused(errors.SluiceError):
 
 
 _CODES: tuple[tuple[type[Exception], ExitCode], ...] = (
+    (errors.PartlyUnreadable, ExitCode.FAILED),
     (errors.InvalidInput, ExitCode.USAGE),
     (errors.SettingsError, ExitCode.USAGE),
     (Refused, ExitCode.USAGE),

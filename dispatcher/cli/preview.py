@@ -6,6 +6,7 @@ from cyclopts import Parameter
 
 from ..errors import InvalidInput
 from .connecting import connected
+from .listing import said, what_can_be_read
 from .output import TABLE, Column, Output, show
 
 if TYPE_CHECKING:
@@ -27,10 +28,11 @@ async def preview(
     /, *,
     hours: Annotated[float, Parameter(help="How far to look ahead.")] = 1.0,
     output: Output = TABLE,
-) -> None:  # fmt: skip
+) -> int:  # fmt: skip
     """Show what will start in a pool and when: runs that wait, and instants of schedules; late ones are marked."""
     if not hours > 0:
         raise InvalidInput(f"{hours:g} hours look at nothing: give --hours more than 0")
     async with connected(name) as client:
-        rows = await client.preview(hours)
+        rows, error = await what_can_be_read(client.preview(hours))
     show(rows, _COLUMNS, output, lambda row: row.run or f"{row.deployment}/{row.schedule}")
+    return said(error)

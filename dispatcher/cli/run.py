@@ -10,8 +10,9 @@ from ..models import RetryPolicy, Run, RunSpec
 from .asking import DryRun, Yes, may
 from .connecting import PoolOption, Traceparent, connected
 from .failures import ExitCode
+from .listing import show_list, what_can_be_read
 from .logs import logs
-from .output import TABLE, Column, Output, say, show, show_one, span
+from .output import TABLE, Column, Output, say, show_one, span
 from .values import duration, instant, job_variables, moment, optional_duration, parameters
 from .watching import Timeout, watch_run
 
@@ -159,11 +160,12 @@ async def ls(
     queue: Annotated[str | None, Parameter(help="Those of this queue.")] = None,
     limit: Annotated[int, Parameter(help="At most so many.")] = 50,
     output: Output = TABLE,
-) -> None:
+) -> int:
     """List runs: running, queued, scheduled, then finished ones, newest first."""
     async with connected(pool) as client:
         await client.pools.get(client.pool)
-        show(await client.list(states=state, queue=queue, limit=limit), COLUMNS, output, _id)
+        runs, error = await what_can_be_read(client.list(states=state, queue=queue, limit=limit))
+    return show_list(runs, error, COLUMNS, output, _id)
 
 
 @app.command

@@ -11,10 +11,12 @@ from ..errors import InvalidInput
 from .asking import DryRun, Yes, may
 from .connecting import OnlyPool, connected
 from .failures import ExitCode
-from .output import TABLE, Column, Output, say, show
+from .listing import show_list, what_can_be_read
+from .output import TABLE, Column, Output, say
 from .values import instant, parameters
 
 if TYPE_CHECKING:
+    from ..client import Client
     from ..deployments import Stored
     from ..schedules import Schedule
 
@@ -80,15 +82,19 @@ def _one(stored: "Stored", schedule_id: str | None) -> str:
     return schedule_id or ids[0]
 
 
+async def _deployments(client: "Client", name: str | None, pool: str | None) -> "list[Stored]":
+    return [await client.deployments.get(name)] if name else await client.deployments.list(pool=pool)
+
+
 @app.command
 async def ls(
     deployment: Annotated[str | None, Parameter(help="Only those of this deployment.")] = None, /, *,
     pool: OnlyPool = None, output: Output = TABLE,
-) -> None:  # fmt: skip
+) -> int:  # fmt: skip
     """List schedules and where they are."""
     async with connected(pool) as client:
-        stored = [await client.deployments.get(deployment)] if deployment else await client.deployments.list(pool=pool)
-    show([row for each in stored for row in _rows(each)], _COLUMNS, output, lambda row: row.name)
+        stored, error = await what_can_be_read(_deployments(client, deployment, pool))
+    return show_list([row for each in stored for row in _rows(each)], error, _COLUMNS, output, lambda row: row.name)
 
 
 @app.command

@@ -65,8 +65,9 @@ class Pools:
         With `cancel`, running runs are asked to end; while they have not, PoolHoldsRuns says so: call again.
         """
         while cancel:
-            runs = await self._lister.find(name, _CANCELLABLE, limit=64)
-            statuses = await self._runs.cancel(name, [run.id for run in runs]) if runs else []
+            found = await self._lister.find(name, _CANCELLABLE, limit=64)
+            runs = [*(run.id for run in found.rows), *found.unreadable][:64]
+            statuses = await self._runs.cancel(name, runs) if runs else []
             cancel = any(status.startswith("cancel") for status in statuses)
         await self._store.delete(name)
 

@@ -10,10 +10,11 @@ from ..errors import NotFound, RunNotFound, RunNotOver
 from ..ids import derived_run_id
 from ..models import Published, Run
 from ..names import bucket_name
-from ..store import Store, WireRun
+from ..store import Found, Store, WireRun
 
 _PAGE = 200
 _LONGEST_CAUSE = 120
+_REMEDY = "`sluice dead purge RUN` takes it out of the dead letters"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,31 +50,39 @@ class DeadLetters:
         return await self._store.dead.count(pool or self._pool)
 
     async def list(self, *, limit: int = 50, pool: str | None = None) -> list[Run]:
-        """The latest, newest first."""
+        """The latest, newest first. Raises PartlyUnreadable, whose `found` has those that can be read."""
         target = pool or self._pool
-        return await self._store.runs.get_many(target, await self._store.dead.page(target, 0, limit))
+        found = await self._store.runs.read_many(target, await self._store.dead.page(target, 0, limit))
+        return found.whole("dead letter", _REMEDY)
 
     async def groups(self, *, pool: str | None = None) -> builtins.list[DeadGroup]:
-        """All of them by what they died of, most frequent first."""
+        """All of them by what they died of, most frequent first.
+
+        Raises PartlyUnreadable, whose `found` has the groups of those that can be read.
+        """
         found: dict[tuple[str, str], list[Run]] = {}
+        unreadable: dict[str, str] = {}
         async for page in self._pages(pool or self._pool):
-            for run in page:
+            unreadable |= page.unreadable
+            for run in page.rows:
                 found.setdefault((run.reason, cause_of(run)), []).append(run)
         groups = [
             DeadGroup(reason, cause, len(runs), runs[0].finished_at, tuple(run.id for run in runs))
             for (reason, cause), runs in found.items()
         ]
-        return sorted(groups, key=lambda group: -group.count)
+        return Found(sorted(groups, key=lambda group: -group.count), unreadable).whole("dead letter", _REMEDY)
 
     async def retry(self, *runs: str, pool: str | None = None) -> builtins.list[Published]:
         """Publish each of them anew and take it out of the dead letters, in one step; sent twice, it is the same run.
 
-        Raises NotFound for one that is no dead letter (any more): then those before it were published.
+        Raises NotFound for one that is no dead letter (any more), PartlyUnreadable for those that cannot be read: then
+        those before it were published, 200 at a time.
         """
         target = pool or self._pool
         published: list[Published] = []
         for part in _parts(list(dict.fromkeys(runs))):
-            found = {run.id: run for run in await self._store.runs.get_many(target, part)}
+            read = await self._store.runs.read_many(target, part)
+            found = {run.id: run for run in read.whole("dead letter", _REMEDY)}
             dead = await self._store.dead.among(target, part)
             wires = [again(_dead(run_id, found, dead), _derived(found[run_id])) for run_id in part]
             statuses = await self._store.runs.publish(target, wires)
@@ -84,10 +93,10 @@ class DeadLetters:
         """Take these out of the dead letters, or all when none is named; how many. The runs themselves stay."""
         return await self._store.dead.purge(pool or self._pool, runs)
 
-    async def _pages(self, pool: str) -> AsyncGenerator[builtins.list[Run]]:
+    async def _pages(self, pool: str) -> AsyncGenerator[Found[Run]]:
         start = 0
         while ids := await self._store.dead.page(pool, start, _PAGE):
-            yield await self._store.runs.get_many(pool, ids)
+            yield await self._store.runs.read_many(pool, ids)
             start += _PAGE
 
 

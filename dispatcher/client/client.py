@@ -17,7 +17,7 @@ from ..models import LogLine, Published, Run, RunState
 from ..names import check_durability, check_durability_timeout, check_name
 from ..spans import begin_publish, published
 from ..store import Durability, Store, WireRun
-from ..store.runs import PUBLISH_AT_ONCE
+from ..store.runs import PUBLISH_AT_ONCE, REMEDY
 from .administration import Limits, Pools, Queues, Workers
 from .again import DeadLetters, again
 from .coalescing import Coalescer
@@ -163,7 +163,7 @@ class Client:
         return self._publishers.setdefault((pool, level), Coalescer(send, PUBLISH_AT_ONCE))
 
     async def get(self, run: Published | str, *, pool: str | None = None) -> Run:
-        """The run as it is now. Raises RunNotFound."""
+        """The run as it is now. Raises RunNotFound, DecodeError."""
         run_id, target = self._which(run, pool)
         return await self._store.runs.get(target, run_id)
 
@@ -211,12 +211,16 @@ class Client:
         limit: int = 50,
         pool: str | None = None,
     ) -> list[Run]:
-        """Runs in these states (all by default), of one queue or all: held, queued, scheduled, then over."""
+        """Runs in these states (all by default), of one queue or all: held, queued, scheduled, then over.
+
+        Raises PartlyUnreadable when some cannot be read: its `found` has the others, so none is left out unseen.
+        """
         try:
             wanted = [RunState(state) for state in states]
         except ValueError as error:
             raise InvalidInput(f"{error}: one of {', '.join(RunState)}") from error
-        return await self._store.lister.find(pool or self.pool, wanted, queue, limit)
+        found = await self._store.lister.find(pool or self.pool, wanted, queue, limit)
+        return found.whole("run", REMEDY)
 
     async def deploy(self, name: str, /, **fields: Any) -> Stored:
         """Create or change a deployment; `fields` are those of its document, `pool` the client's when it is not said.
@@ -226,7 +230,10 @@ class Client:
         return await self.deployments.put(read_deployment({"pool": self.pool, **fields, "name": name}))
 
     async def preview(self, hours: float = 1.0, *, pool: str | None = None) -> "builtins.list[Upcoming]":
-        """What is due in a pool for so many hours, soonest first, and what is late. Raises PoolNotFound."""
+        """What is due in a pool for so many hours, soonest first, and what is late.
+
+        Raises PoolNotFound; PartlyUnreadable, as `list` does.
+        """
         return await preview(self._store, self.deployments, pool or self.pool, hours)
 
     def logs(

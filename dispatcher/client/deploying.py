@@ -11,6 +11,7 @@ from .. import codec, tracing
 from ..deployments import Deployment, Stored, read_deployment
 from ..deployments.instance import Instance, deadline_of, instance_of, keys_of, occurrence_id
 from ..errors import (
+    DecodeError,
     DeploymentChanged,
     DeploymentExists,
     DeploymentMoving,
@@ -23,7 +24,8 @@ from ..job_template import Template
 from ..models import Published
 from ..schedules import due
 from ..spans import begin_publish, published
-from ..store import Store, WireRun
+from ..store import Found, Store, WireRun
+from ..store.deployments import REMEDY
 from ..store.runs import PUBLISH_AT_ONCE
 from .checking import check_deployment, check_run
 from .drafting import RunOptions, draft
@@ -135,7 +137,7 @@ class Deployments:
             return None
 
     async def get(self, name: str, *, pool: str | None = None) -> Stored:
-        """The deployment of that name. Raises DeploymentNotFound."""
+        """The deployment of that name. Raises DeploymentNotFound; DecodeError when it cannot be read."""
         known = pool or await self._store.pool_of(name)
         found = await self._store.get(known, name) if known else None
         if found is None and pool is None:  # the catalogue is a hint
@@ -145,10 +147,18 @@ class Deployments:
         return found
 
     async def list(self, *, pool: str | None = None) -> builtins.list[Stored]:
-        """All deployments of a pool, or of all pools, by name."""
+        """All deployments of a pool, or of all pools, by name.
+
+        Raises PartlyUnreadable when some cannot be read: its `found` has the others, so none is left out unseen.
+        """
         pools = [pool] if pool else await self._all.pools.names()
-        found = [stored for each in pools for stored in await self._store.list(each)]
-        return sorted(found, key=lambda stored: (stored.name, stored.pool))
+        found = Found[Stored]([], {})
+        for each in pools:
+            there = await self._store.list(each)
+            found.rows.extend(there.rows)
+            found.unreadable.update(there.unreadable)
+        found.rows.sort(key=lambda stored: (stored.name, stored.pool))
+        return found.whole("deployment", REMEDY)
 
     async def update(self, name: str, *, pool: str | None = None, **changes: Any) -> Stored:
         """Change fields of its document. Raises DeploymentNotFound, InvalidInput."""
@@ -172,10 +182,14 @@ class Deployments:
         return await self.get(name)
 
     async def delete(self, name: str, *, pool: str | None = None) -> None:
-        """Remove it and its schedules; its runs go on. Raises DeploymentNotFound."""
-        stored = await self._arrived(name, pool)
-        await self._store.delete(stored.pool, name)
-        if await self._store.pool_of(name) == stored.pool:
+        """Remove it and its schedules, also when it cannot be read; its runs go on. Raises DeploymentNotFound."""
+        try:
+            homes = [(await self._arrived(name, pool)).pool]
+        except DecodeError:  # where it is can be known without knowing what it says
+            homes = [pool] if pool else await self._store.pools_with(name, await self._all.pools.names())
+        for home in homes:
+            await self._store.delete(home, name)
+        if await self._store.pool_of(name) in homes:
             await self._store.note_name(name, None)
 
     async def pause(self, name: str, *, schedule: str | None = None) -> Stored:

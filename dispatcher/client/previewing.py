@@ -9,7 +9,8 @@ from itertools import islice, takewhile
 from ..deployments import Stored
 from ..models import Run, RunState
 from ..schedules import upcoming
-from ..store import Store
+from ..store import Found, Store
+from ..store.runs import REMEDY
 from .deploying import Deployments
 
 MOST = 1000
@@ -28,15 +29,20 @@ class Upcoming:
 
 
 async def preview(store: Store, deployments: Deployments, pool: str, hours: float) -> list[Upcoming]:
-    """What is due in a pool from now on for so many hours, and what is late; 1,000 at most. Raises PoolNotFound."""
+    """What is due in a pool from now on for so many hours, and what is late; 1,000 at most.
+
+    Raises PoolNotFound; PartlyUnreadable, with what can be said without the runs and deployments that it names.
+    """
     await store.pools.get(pool)
     now = await deployments.now()
     end = now + timedelta(hours=hours)
     waiting = await store.lister.find(pool, [RunState.QUEUED, RunState.SCHEDULED], limit=MOST)
-    there = [_of_run(run, now) for run in waiting]
+    known = await store.deployments.list(pool)
+    there = [_of_run(run, now) for run in waiting.rows]
     found = [row for row in there if row.due <= end]
-    streams = [_of_schedules(stored, end) for stored in await deployments.list(pool=pool)]
-    return list(islice(heapq.merge(sorted(found, key=_due), *streams, key=_due), MOST))
+    streams = [_of_schedules(stored, end) for stored in sorted(known.rows, key=lambda stored: stored.name)]
+    rows = list(islice(heapq.merge(sorted(found, key=_due), *streams, key=_due), MOST))
+    return Found(rows, waiting.unreadable | known.unreadable).whole("run or deployment", REMEDY)
 
 
 def _due(row: Upcoming) -> datetime:

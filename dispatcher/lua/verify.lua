@@ -26,7 +26,7 @@ local function look_at(name)
   elseif kind == 'backlog' or kind == 'front' then
     looked = looked + verify_bucket(word)
   elseif kind == 'queue' then
-    looked = looked + verify_depth(word)
+    looked = looked + verify_depth(word) + verify_later(word)
   elseif kind == 'waiting' and word ~= '' then
     looked = looked + verify_waiters(word)
   elseif kind == 'resuming' or (kind == 'orphans' and word == '') then

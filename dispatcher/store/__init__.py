@@ -8,6 +8,7 @@ from .care import CareStore, Promotion, Tick
 from .dead import DeadStore
 from .deployments import Agenda, DeploymentStore, Due, Fire, ScheduleRow
 from .durable import FAST, Durability
+from .found import Found
 from .intake import IntakeStore
 from .link import Link
 from .listing import RunLister
@@ -19,8 +20,8 @@ from .workers import Beat, Claim, Heartbeats, Joining, Letters, Turn, WorkerStor
 
 __all__ = [
     "FAST", "MOST_POOLS", "Agenda", "AuditStore", "Beat", "CareStore", "Claim", "DeadStore", "DeploymentStore", "Due",
-    "Durability", "End", "Fire", "Heartbeats", "IntakeStore", "Joining", "Letters", "LimitStore", "Link", "LogChunk",
-    "LogReader", "LogStore", "PoolStore", "Promotion", "QueueStore", "RunLister", "RunStore", "ScheduleRow",
+    "Durability", "End", "Fire", "Found", "Heartbeats", "IntakeStore", "Joining", "Letters", "LimitStore", "Link",
+    "LogChunk", "LogReader", "LogStore", "PoolStore", "Promotion", "QueueStore", "RunLister", "RunStore", "ScheduleRow",
     "ServerSnapshot", "ServerSnapshots", "SnapshotStore", "Store", "Tick", "Turn", "WireRun", "WorkerStore",
     "end_result",
 ]  # fmt: skip

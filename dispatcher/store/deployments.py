@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import codec, keys
 from ..deployments import Deployment, ScheduleState, Stored, name_of, read_deployment, slug_of
-from ..errors import DeploymentChanged, DeploymentMoving, DeploymentNotFound, InvalidInput, PoolNotFound
+from ..errors import (
+    DecodeError,
+    DeploymentChanged,
+    DeploymentMoving,
+    DeploymentNotFound,
+    InvalidInput,
+    PoolNotFound,
+)
+from .found import Found
 from .link import Link, root_of
 
 if TYPE_CHECKING:
@@ -17,6 +25,7 @@ if TYPE_CHECKING:
     from .runs import WireRun
 
 AT_ONCE = 64
+REMEDY = "Is it of a newer release? `sluice deployment delete` removes it and its schedules, which rest meanwhile"
 
 
 class ScheduleRow(NamedTuple):
@@ -137,12 +146,14 @@ class DeploymentStore:
         await self._link.call("move", pool, self._link.now_ms, slug_of(name), "", gone)
 
     async def get(self, pool: str, name: str) -> Stored | None:
-        """The deployment of that name in that pool."""
+        """The deployment of that name in that pool. Raises DecodeError."""
         found = await self._read_many(pool, [slug_of(name)])
-        return found[0] if found else None
+        if found.unreadable:
+            raise DecodeError(f"deployment {name!r} cannot be read: {found.unreadable[name]}. {REMEDY}")
+        return found.rows[0] if found.rows else None
 
-    async def list(self, pool: str) -> builtins.list[Stored]:
-        """All deployments of a pool, by name."""
+    async def list(self, pool: str) -> Found[Stored]:
+        """All deployments of a pool, by name, and those that cannot be read."""
         (slugs,) = await self._link.execute([("ZRANGE", keys.deployments(root_of(pool)), 0, -1)])
         return await self._read_many(pool, [slug.decode() for slug in slugs])
 
@@ -195,15 +206,24 @@ class DeploymentStore:
         rows = await self._link.execute([("ZSCORE", keys.deployments(root_of(pool)), slug) for pool in pools])
         return [pool for pool, row in zip(pools, rows, strict=True) if row is not None]
 
-    async def _read_many(self, pool: str, slugs: Sequence[str]) -> builtins.list[Stored]:
+    async def _read_many(self, pool: str, slugs: Sequence[str]) -> Found[Stored]:
         root = root_of(pool)
         rows = await self._link.execute([("HGETALL", keys.deployment(root, slug)) for slug in slugs])
         found = [(slug, row) for slug, row in zip(slugs, rows, strict=True) if row]
         members = [
-            f"{slug}/{part}" for slug, row in found for part in row.get(b"schedules", b"").decode().split(",") if part
+            f"{slug}/{part}"
+            for slug, row in found
+            for part in row.get(b"schedules", b"").decode(errors="replace").split(",")
+            if part
         ]
         states = await self._states(root, members)
-        return [_stored(slug, row, states) for slug, row in found]
+        read = Found[Stored]([], {})
+        for slug, row in found:
+            try:
+                read.rows.append(_stored(slug, row, states))
+            except (InvalidInput, ValueError, TypeError, LookupError) as error:
+                read.unreadable[name_of(slug)] = str(error)
+        return read
 
     async def _states(self, root: str, members: Sequence[str]) -> dict[str, ScheduleState]:
         commands: builtins.list[tuple[Any, ...]] = []
@@ -241,4 +261,4 @@ def _document(slug: str, packed: bytes) -> Deployment:
     try:
         return read_deployment(codec.unpack(packed) | {"name": name})
     except (InvalidInput, TypeError) as error:
-        raise InvalidInput(f"deployment {name!r} cannot be read; is it of a newer release? {error}") from None
+        raise DecodeError(f"the document of deployment {name!r}: {error}") from None

@@ -8,6 +8,7 @@ from redis.exceptions import RedisError
 
 from .. import keys
 from ..models import TERMINAL, Run, RunState
+from .found import Found
 from .link import Link, root_of
 
 if TYPE_CHECKING:
@@ -27,20 +28,26 @@ class RunLister:
 
     async def find(
         self, pool: str, states: Iterable[RunState] = (), queue: str | None = None, limit: int = 50
-    ) -> list[Run]:
-        """Up to `limit` runs in these states (all by default): held, queued, scheduled, then finished, newest first."""
+    ) -> Found[Run]:
+        """Up to `limit` runs in these states (all by default): held, queued, scheduled, then finished, newest first.
+
+        Those that cannot be read are told beside them; nobody knows what they are, so whatever is asked for.
+        """
         wanted = frozenset(states) or frozenset(RunState)
         found: dict[str, Run] = {}
+        unreadable: dict[str, str] = {}
         try:
             async for page in self._pages(root_of(pool), wanted):
-                for run in await self._runs.get_many(pool, page):
+                read = await self._runs.read_many(pool, page)
+                unreadable |= read.unreadable
+                for run in read.rows:
                     if run.state in wanted and queue in (None, run.queue):
                         found.setdefault(run.id, run)
                 if len(found) >= limit:
                     break
         except (RedisError, OSError) as error:
             raise self._link.error(error) from error
-        return list(found.values())[:limit]
+        return Found(list(found.values())[:limit], unreadable)
 
     async def _pages(self, root: str, wanted: frozenset[RunState]) -> AsyncIterator[list[str]]:
         if wanted.intersection(_HELD):

@@ -12,10 +12,14 @@ from ..ids import published_at_ms
 from ..models import Run, RunState
 from ..names import DURABILITY, split_bucket
 from .durable import Durability, DurablePublisher
+from .found import Found
 from .link import Link, root_of
 
 PUBLISH_AT_ONCE = 500
 MISSING = "missing"
+REMEDY = (
+    "Is it of a newer release? `sluice run cancel` ends one that is not over; one that is over goes with the retention"
+)
 _TOLD = {b"run", b"state", b"facts"}
 _HELD = {b"pending", b"running", b"cancelling"}
 
@@ -120,14 +124,16 @@ class RunStore:
         return [bool(found) for found in await self._link.execute(("EXISTS", keys.record(root, run)) for run in ids)]
 
     async def get(self, pool: str, run_id: str) -> Run:
-        """The run as it is now. Raises RunNotFound."""
-        found = await self.get_many(pool, [run_id])
-        if not found:
+        """The run as it is now. Raises RunNotFound, DecodeError."""
+        found = await self.read_many(pool, [run_id])
+        if found.unreadable:
+            raise DecodeError(f"the record of run {run_id} cannot be read: {found.unreadable[run_id]}. {REMEDY}")
+        if not found.rows:
             raise RunNotFound(run_id)
-        return found[0]
+        return found.rows[0]
 
-    async def get_many(self, pool: str, ids: Iterable[str]) -> list[Run]:
-        """The runs of these ids that there are, in that order."""
+    async def read_many(self, pool: str, ids: Iterable[str]) -> Found[Run]:
+        """The runs of these ids that there are, in that order, and those that cannot be read."""
         root, wanted = root_of(pool), list(ids)
         async with self._link.client.pipeline(transaction=False) as pipe:
             for run_id in wanted:
@@ -136,7 +142,18 @@ class RunStore:
                 pipe.zscore(keys.due(root), "r" + run_id)
             rows = await self._execute(pipe)
         triples = zip(wanted, rows[::3], rows[1::3], rows[2::3], strict=True)
-        return [_run(pool, run_id, raw, facts, due) for run_id, raw, facts, due in triples if raw]
+        found = Found[Run]([], {})
+        for run_id, raw, facts, due in triples:
+            try:
+                if raw:
+                    found.rows.append(_run(pool, run_id, raw, facts, due))
+            except DecodeError as error:
+                found.unreadable[run_id] = str(error)
+        return found
+
+    async def get_many(self, pool: str, ids: Iterable[str]) -> list[Run]:
+        """As `read_many`, where all are to be read. Raises PartlyUnreadable."""
+        return (await self.read_many(pool, ids)).whole("run", REMEDY)
 
     async def _execute(self, pipe: Any) -> list[Any]:
         try:
@@ -151,11 +168,11 @@ def _error_text(result: Any) -> str:
 
 
 def _run(pool: str, run_id: str, raw: bytes, facts: dict[bytes, bytes], due: float | None) -> Run:
-    """Raises DecodeError, which names the run, for what is no record."""
+    """Raises DecodeError for what is no record."""
     try:
         return _read_run(pool, run_id, raw, facts, due)
     except (InvalidInput, ValueError, TypeError, LookupError, OverflowError, OSError) as error:
-        raise DecodeError(f"the record of run {run_id} cannot be read: {error}") from error
+        raise DecodeError(str(error)) from error
 
 
 def _read_run(pool: str, run_id: str, raw: bytes, facts: dict[bytes, bytes], due: float | None) -> Run:

@@ -1,5 +1,5 @@
 -- places: whether a run is where its record says, and nowhere else (I3).
--- include: taking losing orphans due violations holding
+-- include: taking losing orphans later violations holding
 local IN_HAND = {pending = true, running = true, cancelling = true}
 
 -- Its facts, when it is in hand: in a worker's, or an orphan.
@@ -70,7 +70,7 @@ end
 
 local function verify_scheduled(record)
   if call('ZSCORE', root .. ':due', 'r' .. record.id) then return end
-  if violated('lost', record.id) then add_due('r', record.id, now) end
+  if violated('lost', record.id) then put_due(record) end
 end
 
 -- Is it in the hands of a worker that will be asked for it, or waits as an orphan?
