@@ -55,7 +55,7 @@ FAMILIES = _families(
     ("pool_runs", "gauge", "pool state",
      "Runs: scheduled, queued, held (pending, running, cancelling), suspended, orphaned (wait to be adopted), dead."),
     ("pool_admissible_runs", "gauge", "pool",
-     "Queued runs that pauses and the limits of queues and pool would let in now; limits of keys are not looked at."),
+     "Queued runs that pauses and limits would let in now; those of keys as far as 256 buckets a pool, 64 a queue."),
     ("pool_desired_workers", "gauge", "pool", "Workers that held and admissible runs could use; 0 when there is none."),
     ("queue_info", "gauge", "pool queue priority", "1 for each work queue."),
     ("queue_queued_runs", "gauge", "pool queue", "Runs that wait to be admitted."),

@@ -210,7 +210,8 @@ class Autoscale:
     """How many workers a pool could use now, and what that comes from.
 
     `admissible` queued runs could be admitted at once if there were workers: not the whole backlog where a limit holds
-    it back. `slots_per_worker` is 0 until there was a worker.
+    it back. Limits of keys count as far as 256 buckets of the pool, 64 of a queue. `slots_per_worker` is 0 until there
+    was a worker.
     """
 
     desired: int

@@ -14,7 +14,8 @@ START_WITHIN_MS = 60_000
 class QueueSnapshot:
     """A work queue. `oldest_ms` is when the run that waits longest entered, 0 for none; `counts` are since it is there.
 
-    It is exact where no run has labels or keys; else the oldest head of some of the queue's buckets.
+    It is exact where no run has labels or keys; else the oldest head of some of the queue's buckets. `held_back` queued
+    runs wait for a key that is full, in as many buckets as were looked at (256 of a pool, 64 of a queue).
     """
 
     name: str
@@ -27,11 +28,12 @@ class QueueSnapshot:
     suspended: int
     oldest_ms: int
     counts: Mapping[str, int]
+    held_back: int = 0
 
     @property
     def admissible(self) -> int:
-        """How many of its runs its own limit would let in. Limits of keys are not looked at: it would walk buckets."""
-        return 0 if self.paused else min(self.queued, _room(self.limit, self.held))
+        """How many of its runs its own limit, and those of their keys as far as they were looked at, would let in."""
+        return 0 if self.paused else min(max(0, self.queued - self.held_back), _room(self.limit, self.held))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,15 @@
 --          pool    {type, limit or '', paused, held, dead, orphaned, open sweeps, queues, queued, scheduled,
 --          capacity}
 --          queues  for each {name, settings {priority, limit, paused, target ms; '' none}, queued, held, suspended,
---          ms of the entry that waits longest or 0, counts {word, number, ...}}
+--          ms of the entry that waits longest or 0, counts {word, number, ...}, queued runs that keys hold back}
 --          workers {live, silent, those looked at, draining, slots, slots used, ms unheard of; of those looked at}
 -- FLAGS    no-writes
 --
 -- Reads only. `capacity` is that of the worker that joined last, 0 before the first. Workers: the 1,000 whose leases
 -- end first. The entry that waits longest is exact in a queue whose runs have no labels and keys; else the oldest head
--- of some of its buckets: those whose turn is next, and one that is parked.
--- include: clock totals
+-- of some of its buckets: those whose turn is next, and one that is parked. What keys hold back is exact in a pool with
+-- up to 256 buckets, 64 a queue; else it is less than there is.
+-- include: state clock totals held_back
 local WORKERS, CLASSES, BUCKETS, PARKED = 1000, 2, 2, 1
 
 -- The score of a run that came back says when it entered, see taking.
@@ -41,7 +42,9 @@ local function waits_since(queue)
   return oldest < math.huge and oldest or 0
 end
 
-local function read_queue(name)
+local keys_have_limits = call('EXISTS', root .. ':limits') == 1
+
+local function tell_queue(name)
   local row = call('HMGET', root .. ':queue:' .. name, 'priority', 'limit', 'paused', 'start_within_ms')
   for i = 1, 4 do row[i] = row[i] or '' end
   local queued = tonumber(call('HGET', root .. ':depth', name) or 0)
@@ -49,6 +52,7 @@ local function read_queue(name)
     name, row, queued, call('ZCARD', root .. ':slots:queue:' .. name),
     call('ZCARD', root .. ':suspended:queue:' .. name), queued > 0 and waits_since(name) or 0,
     call('HGETALL', root .. ':counts:' .. name),
+    queued > 0 and keys_have_limits and held_back(read_queue(name)) or 0,
   }
 end
 
@@ -74,13 +78,13 @@ end
 
 local settings = call('HMGET', root, 'type', 'limit', 'paused')
 if not settings[1] then return '' end
-local queues = {}
+local told = {}
 for _, name in ipairs(call('ZRANGE', root .. ':queues', first, first + math.min(most, 500) - 1)) do
-  queues[#queues + 1] = read_queue(name)
+  told[#told + 1] = tell_queue(name)
 end
-local pool = {
+local head = {
   settings[1], settings[2] or '', settings[3] == '1', call('ZCARD', root .. ':slots'), call('ZCARD', root .. ':dead'),
   call('ZCARD', root .. ':orphans'), call('HLEN', root .. ':sweeps'), call('ZCARD', root .. ':queues'),
   total(root .. ':depth'), total(root .. ':later'), tonumber(call('HGET', root .. ':watch', 'capacity') or 0),
 }
-return cmsgpack.pack({now, pool, queues, read_workers()})
+return cmsgpack.pack({now, head, told, read_workers()})

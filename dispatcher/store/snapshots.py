@@ -177,11 +177,12 @@ def _workers(row: list[Any]) -> WorkersSnapshot:
 
 
 def _queue(row: list[Any]) -> QueueSnapshot:
-    name, (priority, limit, paused, within), queued, held, suspended, oldest, counts = row
+    name, (priority, limit, paused, within), queued, held, suspended, oldest, counts, held_back = row
     return QueueSnapshot(
         name=name, priority=int(priority or 0), limit=_number(limit), paused=paused == "1",
         start_within_ms=_number(within) or START_WITHIN_MS, queued=int(queued), held=held, suspended=suspended,
         oldest_ms=int(oldest), counts=dict(zip(counts[::2], map(int, counts[1::2]), strict=True)),
+        held_back=int(held_back),
     )  # fmt: skip
 
 

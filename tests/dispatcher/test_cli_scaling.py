@@ -92,6 +92,20 @@ def test_autoscale_counts_what_a_limit_lets_in(
     assert sluice("pool", "autoscale", "--pool", "none") == ExitCode.NOT_FOUND
 
 
+def test_autoscale_does_not_count_what_waits_for_a_key(
+    sluice: Sluice, redis_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with BlockingClient(redis_url) as client:
+        client.pools.create("default")
+        client.limits.set("tenant:*", 2)
+        for _ in range(30):
+            client.publish("f", keys=["tenant:acme"])
+        client.publish("f")
+    assert sluice("pool", "autoscale", "-o", "json") == ExitCode.OK
+    found = json.loads(printed(capsys))
+    assert (found["admissible"], found["queued"]) == (3, 31)
+
+
 def keda(sluice: Sluice, capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
     assert sluice("metrics", "keda", *words) == ExitCode.OK
     found: dict[str, Any] = yaml.safe_load(printed(capsys))
