@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -88,6 +89,47 @@ def test_a_port_of_its_own(children: Children, folder: Path) -> None:
     assert f"redis://127.0.0.1:{port}/0" in child.text()
     assert f":{port}" in sluice(folder, "status").stderr
     assert child.stop() == ExitCode.OK
+
+
+def metrics(child: Child) -> str:
+    """What its endpoint answers, at the address that it printed."""
+    (address,) = [line.split()[1] for line in child.text().splitlines() if line.startswith("Metrics:")]
+    with urllib.request.urlopen(address.replace("/metrics", "/readyz"), timeout=10) as answer:
+        assert answer.status == 200
+    with urllib.request.urlopen(address, timeout=10) as answer:
+        return str(answer.read().decode())
+
+
+def test_it_has_metrics_of_all_that_runs_in_it(children: Children, folder: Path) -> None:
+    child = up(children, folder, "--app", "tasks:functions", "--health", "127.0.0.1:0")
+    done = sluice(folder, "run", "publish", "double", "--param", "number=2", "--watch")
+    assert done.returncode == ExitCode.OK
+    wait_until_sync(
+        lambda: 'sluice_runs_finished_total{outcome="completed",pool="default",queue="default"} 1.0' in metrics(child),
+        description="its run is counted",
+    )
+    assert 'sluice_build_info{component="up"' in metrics(child)
+    assert "sluice_worker_ready 1.0" in metrics(child)
+    assert child.stop() == ExitCode.OK
+
+
+def test_a_usual_port_that_is_taken_is_told_and_one_that_was_asked_for_is_refused(
+    children: Children, folder: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        child = children.python("-c", PROGRAM, "up", cwd=folder, env={"SLUICE_HEALTH": address})
+        wait_until_sync(
+            lambda: "Next:" in child.text() or child.exit_code is not None, description="it is up", timeout=30.0
+        )
+        assert f"warning: no metrics, {address} cannot be listened on" in child.text()
+        assert "Metrics:" not in child.text()
+        assert sluice(folder, "status").returncode == ExitCode.OK
+        assert child.stop() == ExitCode.OK
+        refused = sluice(folder, "up", "--health", address)
+        assert refused.returncode == ExitCode.USAGE
+        assert f"error: --health {address} cannot be listened on" in refused.stderr
+    assert running_url(folder / ".sluice") is None
 
 
 def test_it_waits_for_runs_and_hands_them_back_at_the_second_signal(children: Children, folder: Path) -> None:
