@@ -4,7 +4,7 @@ reclaim     workers whose lease ended are marked dead, their runs go back to the
             those that live on without a worker (containers) are left for another one to adopt
 sweeps      bulk edits that were left open go on
 leftovers   runs that a bounded call left unadmitted are admitted
-retention   finished runs past their time are forgotten
+retention   finished runs past their time are forgotten; what a cancelled tree has in other pools is cancelled there
 audit       what was told is held against what there is; what is wrong is counted, and put right where that is safe
 """
 
@@ -68,8 +68,10 @@ class Caretaker:
 
     async def _forget(self, pool: str) -> None:
         while True:
-            _, more = await self._store.care.retain(pool)
-            await self._clock.sleep(0.02 if more else RETAIN_SECONDS)
+            retained = await self._store.care.retain(pool)
+            if retained.abroad:  # whoever cancelled the tree died, or may not reach those pools
+                await self._store.runs.cancel_abroad(pool)
+            await self._clock.sleep(0.02 if retained.more else RETAIN_SECONDS)
 
     async def _audit(self, pool: str) -> None:
         """Keys are looked at by whoever has the turn; pools take turns among dispatchers."""

@@ -83,7 +83,11 @@ def suspended(root: str, queue: str) -> str:
 
 
 def children(root: str, run_id: str) -> str:
-    return f"{root}:children:{run_id}"  # ZSET run id -> rank of its birth
+    return f"{root}:children:{run_id}"  # ZSET run id, or run@pool, -> rank of its birth
+
+
+def abroad(root: str) -> str:
+    return f"{root}:abroad"  # SET run@pool that is to be cancelled there
 
 
 def workers(root: str) -> str:

@@ -203,7 +203,7 @@ async def retry(
 @app.command
 async def cancel(
     *runs: str, pool: PoolOption = None, yes: Yes = False, dry_run: DryRun = False,
-    children: Annotated[bool, Parameter(help="And all runs that they published, and theirs.")] = False,
+    children: Annotated[bool, Parameter(help="And all runs that they published, in any pool, and theirs.")] = False,
 ) -> int:  # fmt: skip
     """Cancel runs: queued ones end at once, running ones are asked to."""
     if not may(f"cancel {len(runs)} run{'s' * (len(runs) != 1)}", yes=yes, dry_run=dry_run):

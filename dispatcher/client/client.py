@@ -191,7 +191,7 @@ class Client:
     async def cancel(self, *runs: Published | str, children: bool = False, pool: str | None = None) -> list[str]:
         """Cancel runs: 'cancelled', 'cancelling' (its worker is asked), 'already' (over) or 'missing' for each.
 
-        `children` takes along the runs that they published, and theirs.
+        `children` takes along the runs that they published, and theirs, in other pools too.
         """
         targets = [self._which(run, pool) for run in runs]
         statuses: dict[tuple[str, str], str] = {}

@@ -34,7 +34,7 @@ if #names > 0 then return {'more'} end
 for _, name in ipairs(publishers) do call('DEL', root .. ':publish:' .. name) end
 for _, part in ipairs({'finished', 'priorities', 'limits', 'rank', 'due', 'bell', 'events', 'dead', 'sweeps', 'watch',
   'idle', 'lanes', 'ready:', 'waiting', 'parked', 'depth', 'later', 'publish', 'publishers',
-  'rejected', 'audit'}) do
+  'rejected', 'audit', 'abroad'}) do
   call('DEL', root .. ':' .. part)
 end
 call('DEL', root)

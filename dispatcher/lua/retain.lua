@@ -3,7 +3,7 @@
 -- KEYS     root      the pool
 -- ARGV     now_ms    int   0: the server's clock
 --          most      int   runs looked at
--- RETURNS  {forgotten, more}
+-- RETURNS  {forgotten, more, 1 where runs in other pools are to be cancelled (`root:abroad`)}
 --
 -- No record goes within 120 s of its end: a client may still resend its publish.
 -- include: clock
@@ -24,4 +24,4 @@ for i, entry in ipairs(entries) do
   forgotten = forgotten + 1
 end
 if forgotten > 0 then call('XDEL', finished, unpack(gone)) end
-return {forgotten, forgotten == most and 1 or 0}
+return {forgotten, forgotten == most and 1 or 0, call('EXISTS', root .. ':abroad')}

@@ -29,6 +29,14 @@ class Promotion(NamedTuple):
     late_ms: int
 
 
+class Retained(NamedTuple):
+    """How many runs were forgotten, and whether there are more; `abroad`: a tree's runs in other pools are left."""
+
+    forgotten: int
+    more: bool
+    abroad: bool
+
+
 class CareStore:
     """Calls of the dispatcher and scheduler services."""
 
@@ -45,10 +53,10 @@ class CareStore:
         promoted, expired, now, due, more, late = await self._link.call("promote", pool, self._link.now_ms, most)
         return Promotion(promoted, expired, max(0, due - now) if due else None, bool(more), late)
 
-    async def retain(self, pool: str, most: int = 256) -> tuple[int, bool]:
-        """Forget finished runs past the pool's retention; how many, and whether there are more."""
-        forgotten, more = await self._link.call("retain", pool, self._link.now_ms, most)
-        return forgotten, bool(more)
+    async def retain(self, pool: str, most: int = 256) -> Retained:
+        """Forget finished runs past the pool's retention."""
+        forgotten, more, abroad = await self._link.call("retain", pool, self._link.now_ms, most)
+        return Retained(forgotten, bool(more), bool(abroad))
 
     async def wait_bells(self, last: dict[str, str]) -> set[str]:
         """Pools where something is due earlier than known, since `last` (pool -> entry, moved on). Blocks up to 2 s."""

@@ -1,13 +1,14 @@
 """Runs: publish, cancel, wait, read."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from redis.exceptions import RedisError
 
 from .. import codec, keys
-from ..errors import DecodeError, InvalidInput, PoolNotFound, QueueDeleting, RunNotFound
+from ..errors import CredentialsRefused, DecodeError, InvalidInput, PoolNotFound, QueueDeleting, RunNotFound
 from ..ids import published_at_ms
 from ..models import Run, RunState
 from ..names import DURABILITY, split_bucket
@@ -16,6 +17,7 @@ from .found import Found
 from .link import Link, root_of
 
 PUBLISH_AT_ONCE = 500
+CANCEL_AT_ONCE = 64
 MISSING = "missing"
 REMEDY = (
     "Is it of a newer release? `sluice run cancel` ends one that is not over; one that is over goes with the retention"
@@ -76,7 +78,37 @@ class RunStore:
         return statuses
 
     async def cancel(self, pool: str, ids: Sequence[str], reason: str = "asked", *, tree: bool = False) -> list[str]:
-        """Cancel; `cancelled`, `cancelling`, `already` or `missing` for each. `tree`: children too. Repeatable."""
+        """Cancel; `cancelled`, `cancelling`, `already` or `missing` for each. Repeatable.
+
+        `tree`: children too, in other pools as well; in those that this user may not use, a dispatcher does it.
+        """
+        statuses = await self._cancel(pool, ids, reason, tree=tree)
+        if tree:
+            with suppress(CredentialsRefused):
+                await self.cancel_abroad(pool)
+        return statuses
+
+    async def cancel_abroad(self, pool: str) -> None:
+        """Cancel what trees that were cancelled in this pool have in others, and what is below. Repeatable."""
+        pools = [pool]
+        while pools:
+            here = pools.pop()
+            (found,) = await self._link.execute([("SRANDMEMBER", keys.abroad(root_of(here)), CANCEL_AT_ONCE)])
+            if not found:
+                continue
+            pools.append(here)
+            for target, ids in _by_pool(found).items():
+                await self._cancel(target, ids, "parent_cancelled", tree=True)
+                pools.append(target)
+            await self._link.execute([("SREM", keys.abroad(root_of(here)), *found)])
+
+    async def note_abroad(self, pool: str, claim: tuple[str, str], target: str, ids: Sequence[str]) -> bool:
+        """Note children that this claim has in another pool; False when it may not have them. Repeatable."""
+        members = [f"{run_id}@{target}" for run_id in ids]
+        (status,) = await self._link.call("abroad", pool, *claim, *members)
+        return bool(status == b"ok")
+
+    async def _cancel(self, pool: str, ids: Sequence[str], reason: str, *, tree: bool) -> list[str]:
         reply = await self._link.call("cancel", pool, self._link.now_ms, reason, int(tree), *ids)
         more = bool(reply[0]) and tree
         while more:
@@ -161,6 +193,15 @@ class RunStore:
         except (RedisError, OSError) as error:
             raise self._link.error(error) from error
         return result
+
+
+def _by_pool(members: Iterable[bytes]) -> dict[str, list[str]]:
+    """Ids by pool, of members `id@pool`."""
+    found: dict[str, list[str]] = {}
+    for member in members:
+        run_id, _, pool = member.decode().partition("@")
+        found.setdefault(pool, []).append(run_id)
+    return found
 
 
 def _error_text(result: Any) -> str:

@@ -298,7 +298,7 @@ async def test_attempts_follow_each_other_in_one_log_and_retention_takes_it(stac
     with redis.Redis.from_url(stack.url) as connection:
         connection.set("sluice:{default}:test-clock", 1)
         stack.client._store.link.now_ms = int(time.time() * 1000) + 600_000
-        assert await stack.client._store.care.retain("default") == (1, False)
+        assert await stack.client._store.care.retain("default") == (1, False, False)
         assert await write(stack.client, chunk(run, "too late", sequence=2, token=2)) == ["missing"]
         assert connection.keys("*:log:*") == []
     with pytest.raises(RunNotFound):

@@ -45,6 +45,7 @@ ELSEWHERE = {
     "start": "types of worker that prepare: tests/workers",
     "stuck": "a plain function that cannot be ended: tests/workers",
     "drain": "an order of somebody at a terminal",
+    "abroad": "children in other pools: tests/workers/test_children_abroad.py",
     "putback": "an order of somebody at a terminal",
     "sweep": "bulk edits that were left open: tests/model",
     "mark": "publishes that wait for disk or replica: tests/durability",

@@ -139,7 +139,7 @@ async def test_finished_runs_are_kept_for_two_minutes_and_no_longer_than_the_poo
     async with Store(stack.url) as store:
         for now, forgotten in ((start + 1_000, 0), (start + 118_000, 0), (start + 125_000, 256), (start + 125_000, 44)):
             store.link.now_ms = now
-            assert await store.care.retain("default", 256) == (forgotten, forgotten == 256)
+            assert await store.care.retain("default", 256) == (forgotten, forgotten == 256, False)
     with pytest.raises(RunNotFound, match="retention is over"):
         await stack.client.get(runs[0])
     assert [run.id for run in await stack.client.list()] == [waiting.id]
@@ -154,7 +154,7 @@ async def test_the_pool_keeps_so_many_finished_runs(stack: Stack) -> None:
     await stack.client.cancel(*runs)
     async with Store(stack.url) as store:
         store.link.now_ms = later
-        assert await store.care.retain("default") == (20, False)
+        assert await store.care.retain("default") == (20, False, False)
     assert {run.id for run in await stack.client.list()} == {run.id for run in runs[20:]}
 
 

@@ -239,7 +239,7 @@ class Server:
         return [0]
 
     def _retain(self, now: int, told: Any, most: Any) -> Any:
-        return [0, 0]
+        return [0, 0, 0]
 
     def _agenda(self, now: int, told: Any, most: Any) -> Any:
         return [now, self.model.ahead(), [], self.timetable.agenda()]

@@ -37,8 +37,12 @@ SWEEPS.tree = function(parent, cursor, most)
   local from = cursor == '' and '-inf' or '(' .. cursor
   local row = call('ZRANGEBYSCORE', root .. ':children:' .. parent, from, '+inf', 'WITHSCORES', 'LIMIT', 0, most)
   for i = 1, #row, 2 do
-    cancel_run(row[i], 'parent_cancelled')
-    cancel_children(row[i])
+    if string.find(row[i], '@', 1, true) then -- whoever swept cancels it in its pool
+      call('SADD', root .. ':abroad', row[i])
+    else
+      cancel_run(row[i], 'parent_cancelled')
+      cancel_children(row[i])
+    end
   end
   return row[#row], #row == 2 * most
 end
