@@ -12,12 +12,14 @@ if TYPE_CHECKING:
     from .errors import (
         ClaimLost,
         Conflict,
+        DecodeError,
         DeploymentExists,
         DeploymentNotFound,
         InvalidInput,
         NoRun,
         NotDurable,
         NotFound,
+        PartlyUnreadable,
         PayloadTooLarge,
         PoolNotFound,
         QueueDeleting,
@@ -34,11 +36,11 @@ if TYPE_CHECKING:
     from .running import Context, context
 
 __all__ = [
-    "Autoscale", "BlockingClient", "ClaimLost", "Client", "Conflict", "Context", "Deployment", "DeploymentExists",
-    "DeploymentNotFound", "InvalidInput", "LogLine", "NoRun", "NotDurable", "NotFound", "PayloadTooLarge",
-    "PoolNotFound", "Publish", "Published", "QueueDeleting", "QueueNotFound", "ResultTimeout",
-    "RetryPolicy", "Run", "RunFailed", "RunNotFound", "RunNotOver", "RunOptions", "RunState", "ServerError",
-    "SluiceError", "WorkPool", "WorkQueue", "WorkerStuck", "context",
+    "Autoscale", "BlockingClient", "ClaimLost", "Client", "Conflict", "Context", "DecodeError", "Deployment",
+    "DeploymentExists", "DeploymentNotFound", "InvalidInput", "LogLine", "NoRun", "NotDurable", "NotFound",
+    "PartlyUnreadable", "PayloadTooLarge", "PoolNotFound", "Publish", "Published", "QueueDeleting", "QueueNotFound",
+    "ResultTimeout", "RetryPolicy", "Run", "RunFailed", "RunNotFound", "RunNotOver", "RunOptions", "RunState",
+    "ServerError", "SluiceError", "WorkPool", "WorkQueue", "WorkerStuck", "context",
 ]  # fmt: skip
 
 

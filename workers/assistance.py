@@ -53,6 +53,7 @@ class Assistance:
         self._progress: dict[Claim, str] = {}
         self._progress_told = asyncio.Event()
         self._resumed: dict[Claim, asyncio.Event] = {}
+        self._publishing: set[asyncio.Task[list[str]]] = set()
 
     def of_run(self, run: HandOff) -> "ClaimAssistance":
         """What the code of this claim talks to."""
@@ -72,6 +73,7 @@ class Assistance:
 
     async def close(self) -> None:
         """Stop waiting for anybody."""
+        await asyncio.gather(*self._publishing, return_exceptions=True)
         if self._waiter:
             await self._waiter.close()
             await self._waiter_store.link.close()
@@ -104,13 +106,25 @@ class Assistance:
         for start in range(0, len(drafts), 500):
             part = drafts[start : start + 500]
             publish = partial(self._store.runs.publish, target, part, level)
-            statuses += await (self._patiently(publish) if token else self._abroad(run, target, part, publish))
+            statuses += await (self._patiently(publish) if token else self._to_the_end(run, target, part, publish))
         if "fenced" in statuses:
             raise ClaimLost(run.id)
         return [
             [status[5:] if status.startswith("same ") else wire.id, not status]
             for wire, status in zip(drafts, statuses, strict=True)
         ]
+
+    async def _to_the_end(self, *words: Any) -> list[str]:
+        """A run that is cancelled meanwhile does not cut this short: it is then that its last step matters."""
+        publishing = self.loop.create_task(self._abroad(*words))
+        self._publishing.add(publishing)
+        publishing.add_done_callback(self._published)
+        return await asyncio.shield(publishing)
+
+    def _published(self, publishing: "asyncio.Task[list[str]]") -> None:
+        self._publishing.discard(publishing)
+        if not publishing.cancelled():
+            publishing.exception()  # nobody else may look: a run that was cancelled waits for nothing
 
     async def _abroad(
         self, run: HandOff, target: str, children: Sequence[WireRun], publish: Callable[[], Awaitable[list[str]]]

@@ -93,6 +93,7 @@ async def serve(
         durability=Durability(settings.durability, settings.durability_timeout),
     )  # fmt: skip
     worker = await make_worker(settings.redis_url, options, None, app, Path.cwd())
+    worker.export()
     async with worker:
         task_status.started()
         await run_worker(worker, drain or anyio.Event())

@@ -63,9 +63,6 @@ async def test_a_tree_is_cancelled_through_all_its_pools(stack: Stack, client: C
         return {run.state for run in await runs_of(client)} == {RunState.CANCELLED}
 
     await wait_until(all_over, description="they are cancelled", timeout=30)
-    reasons = {run.id: run.reason for run in await runs_of(client)}
-    assert reasons.pop(root.id) == "asked"
-    assert list(reasons.values()) == ["parent_cancelled"] * 3
     with redis.Redis.from_url(stack.url) as connection:
         assert connection.keys("*:abroad") == []
 
