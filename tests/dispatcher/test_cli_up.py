@@ -94,9 +94,9 @@ def test_a_port_of_its_own(children: Children, folder: Path) -> None:
 def metrics(child: Child) -> str:
     """What its endpoint answers, at the address that it printed."""
     (address,) = [line.split()[1] for line in child.text().splitlines() if line.startswith("Metrics:")]
-    with urllib.request.urlopen(address.replace("/metrics", "/readyz"), timeout=10) as answer:
+    with urllib.request.urlopen(address.replace("/metrics", "/readyz"), timeout=30) as answer:
         assert answer.status == 200
-    with urllib.request.urlopen(address, timeout=10) as answer:
+    with urllib.request.urlopen(address, timeout=30) as answer:
         return str(answer.read().decode())
 
 
@@ -107,6 +107,7 @@ def test_it_has_metrics_of_all_that_runs_in_it(children: Children, folder: Path)
     wait_until_sync(
         lambda: 'sluice_runs_finished_total{outcome="completed",pool="default",queue="default"} 1.0' in metrics(child),
         description="its run is counted",
+        timeout=30.0,
     )
     assert 'sluice_build_info{component="up"' in metrics(child)
     assert "sluice_worker_ready 1.0" in metrics(child)
