@@ -72,6 +72,7 @@ SERVER_ROLES = (
         "resetkeys allchannels -@all +multi +slaveof +ping +exec +subscribe +config|rewrite +role +publish +info "
         "+client|setname +client|kill +script|kill",
     ),
+    Role("server", "a server's own watch over its replica-priority", "resetkeys resetchannels -@all +info +config|set"),
 )  # fmt: skip
 ROLES = tuple(role.name for role in service_roles())
 

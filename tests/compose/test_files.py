@@ -118,6 +118,26 @@ def test_every_service_of_ours_logs_in_as_a_user_of_its_own_that_the_server_has(
     assert "user default off " in template
 
 
+def test_with_both_files_everybody_asks_the_sentinels_where_the_master_is(both: dict[str, Any]):
+    services = both["services"]
+    places = [services[f"sentinel-{n}"]["networks"]["server"]["ipv4_address"] for n in (1, 2, 3)]
+    for name in OURS:
+        assert services[name]["environment"]["SLUICE_REDIS_URL"] == f"redis+sentinel://{','.join(places)}/sluice", name
+    for name in ("publisher", "redis", "redis-replica"):
+        assert services[name]["environment"]["SENTINELS"].split() == places, name
+
+
+def test_with_both_files_each_server_may_be_the_master_and_each_the_replica(both: dict[str, Any]):
+    first, second = (both["services"][name] for name in ("redis", "redis-replica"))
+    for setting in ("command", "image", "mem_limit", "healthcheck", "stop_grace_period", "user"):
+        assert first[setting] == second[setting], setting
+    assert set(first["secrets"]) == set(second["secrets"])
+    assert set(first["volumes"]) - {"redis-data:/data"} == set(second["volumes"]) - {"replica-data:/data"}
+    for server in (first, second):
+        assert server["environment"]["ADDRESS"] == server["networks"]["server"]["ipv4_address"]
+        assert server["environment"]["FIRST"] == first["environment"]["ADDRESS"]
+
+
 def test_every_secret_is_made(both: dict[str, Any], tmp_path: Path):
     made = {path.name for path in Secrets(tmp_path / "secrets").folder.iterdir()}
     assert {Path(secret["file"]).name for secret in both["secrets"].values()} <= made

@@ -45,10 +45,13 @@ def read(name: str, variables: Mapping[str, str] | None = None) -> dict[str, Any
 
 def read_both() -> dict[str, Any]:
     """compose.yaml with compose.ha.yaml over it."""
-    both = read("compose.yaml")
-    over = read("compose.ha.yaml")
-    for part in ("services", "networks", "volumes", "secrets"):
-        values = over[part]
-        merged = {name: {**both.get(part, {}).get(name, {}), **value} for name, value in values.items()}
-        both[part] = {**both.get(part, {}), **merged}
-    return both
+    return _merged(read("compose.yaml"), read("compose.ha.yaml"))
+
+
+def _merged(base: Any, over: Any, name: str = "") -> Any:
+    """As Docker Compose does it: mappings by name, lists one after the other, a command as a whole."""
+    if isinstance(base, dict) and isinstance(over, dict):
+        return {**base, **{key: _merged(base.get(key), value, key) for key, value in over.items()}}
+    if isinstance(base, list) and isinstance(over, list) and name != "command":
+        return [*base, *(item for item in over if item not in base)]
+    return over
