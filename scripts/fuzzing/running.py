@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from fuzzing.mutating import mutated
-from fuzzing.targets import TARGETS, Target
+from fuzzing.target import Target
+from fuzzing.targets import TARGETS
 
 SLOW_SECONDS = 2.0
 """Of the process's CPU, for one input."""
@@ -25,6 +26,8 @@ class Report:
     refused: Counter[str] = field(default_factory=Counter)
     slowest: tuple[float, str] = (0.0, "")
     grown_mb: float = 0.0
+    reached: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Where it was guided: branches of a target that its seeds reach, and that were reached in the end."""
     faults: list[str] = field(default_factory=list)
 
 
@@ -40,6 +43,13 @@ def fuzz(inputs: int, seed: int, targets: Sequence[Target] = TARGETS) -> Report:
             break
     report.seconds = time.perf_counter() - began
     report.grown_mb = _memory_mb() - before
+    return report
+
+
+def retry(target: Target, data: bytes) -> Report:
+    """Try one input again: a finding."""
+    report = Report(1)
+    _try(target, data, report)
     return report
 
 

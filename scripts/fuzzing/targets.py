@@ -4,8 +4,7 @@
 
 import base64
 import json
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgpack
 
@@ -17,18 +16,8 @@ from dispatcher.intake.reading import read_entry
 from dispatcher.manifest.yaml_text import ManifestFaults, read_yaml
 from dispatcher.models import RetryPolicy, RunSpec
 from dispatcher.store import deployments, logs, runs, snapshots, workers
+from fuzzing.target import Target
 from workers.docker import events, marks
-
-
-class Target(NamedTuple):
-    """A decoder: `read` may raise `errors` and nothing else. `weight`: how often it is tried, beside the others."""
-
-    name: str
-    read: Callable[[bytes], object]
-    seeds: Sequence[bytes]
-    errors: tuple[type[Exception], ...] = (InvalidInput,)
-    weight: int = 10
-
 
 _VALUES: tuple[Any, ...] = (
     None, 3, [1, 2.5, "three", b"\xff", None, True], {"a": {"b": [1, {"c": "d"}]}, "é": "日本"},
