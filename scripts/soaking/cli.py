@@ -35,6 +35,11 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
     kinds = f"groups {', '.join(GROUPS)}; kinds {', '.join(KINDS)}"
     parser.add_argument("--faults", default="all", help=f"by commas, with weights as kill=3: all, none; {kinds}")
     parser.add_argument("--server", default="redis", choices=("redis", "valkey"), help="the server's program")
+    parser.add_argument(
+        "--topology", default="one", choices=("one", "sentinel"),
+        help="one server; or a master, a replica and three sentinels, every publish at the level replicated",
+    )  # fmt: skip
+    parser.add_argument("--tls", action="store_true", help="certificates on both sides of every connection")
     parser.add_argument("--rate", type=float, default=40.0, help="what the publishers ask for, a second")
     parser.add_argument("--lease", type=float, default=3.0, help="of the workers, in seconds")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the table as JSON")
@@ -44,6 +49,8 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--plan", action="store_true", help="print what would go wrong, and end")
     given = parser.parse_args(words)
+    if given.tls and given.topology == "sentinel":
+        parser.error("--tls is for --topology one: the network between reads and changes what sentinels say")
     if given.admissions is not None and given.admissions < LEAST:
         parser.error(f"--admissions: {LEAST} at least, or not every limit is met")
     return given
@@ -86,12 +93,13 @@ def _admit(count: int) -> int:
 def _options(given: argparse.Namespace) -> Options:
     seed = given.seed if given.seed is not None else time.time_ns() % 1_000_000
     duration = seconds_of(given.duration)
-    mix = read_mix(given.faults)
+    mix = read_mix(given.faults, given.topology)
     folder = given.folder or Path()
     if given.folder is None and not given.plan:
         folder = Path(tempfile.mkdtemp(prefix="sluice-soak-"))
     folder.mkdir(parents=True, exist_ok=True)
-    return Options(seed, duration, mix, given.server, folder.resolve(), rate=given.rate, lease=given.lease)
+    place = (given.topology, given.tls)
+    return Options(seed, duration, mix, given.server, folder.resolve(), *place, rate=given.rate, lease=given.lease)
 
 
 def _report(given: argparse.Namespace, options: Options, outcome: Outcome) -> int:
@@ -106,7 +114,10 @@ def _report(given: argparse.Namespace, options: Options, outcome: Outcome) -> in
             for sentence in getattr(verdict, what)[:20]:
                 print(f"{what}: {sentence}")
         print(f"logs, journals and data: {options.folder}")
-        rest = "".join(f" --{name} {getattr(given, name)}" for name in ("faults", "server", "rate", "lease"))
+        rest = "".join(
+            f" --{name} {getattr(given, name)}" for name in ("faults", "server", "topology", "rate", "lease")
+        )
+        rest += " --tls" * given.tls
         print(f"replay with: scripts/soak --seed {options.seed} --duration {given.duration}{rest}")
     elif given.folder is None:
         shutil.rmtree(options.folder, ignore_errors=True)

@@ -14,6 +14,7 @@ from dispatcher.errors import SluiceError
 from .load import LIMITS, POOL, POOL_LIMIT, PROCESSES, QUEUES
 from .members import Crew
 from .network import Network
+from .sentinels import Trio
 from .server import Redis
 from .timetable import EVERYBODY, GROUPS, Planned
 
@@ -29,7 +30,7 @@ _NETWORK: dict[str, dict[str, object]] = {
 class Faults:
     """Hurts a running soak. `done` counts by kind; `missed` those that found no server to be hurt."""
 
-    def __init__(self, server: Redis, network: Network, crew: Crew, client: Client) -> None:
+    def __init__(self, server: Redis | Trio, network: Network, crew: Crew, client: Client) -> None:
         self._server, self._network, self._crew, self._client = server, network, crew, client
         self.done: Counter[str] = Counter()
         self.missed: Counter[str] = Counter()
@@ -78,7 +79,8 @@ class Faults:
             return self._disturb
         return {
             "kill": self._signal, "stop": self._signal, "freeze": self._freeze, "freeze-long": self._freeze,
-            "redis-kill": self._kill_server, "script-flush": self._tell_server, "client-kill": self._tell_server,
+            "redis-kill": self._kill_server, "replica-kill": self._kill_beside, "sentinel-kill": self._kill_beside,
+            "script-flush": self._tell_server, "client-kill": self._tell_server,
             "debug-sleep": self._tell_server, "memory": self._fill, "limit": self._limit, "pause": self._pause,
         }[planned.kind]  # fmt: skip
 
@@ -99,6 +101,11 @@ class Faults:
 
     async def _kill_server(self, planned: Planned) -> None:
         await self._server.away(planned.seconds)
+
+    async def _kill_beside(self, planned: Planned) -> None:
+        if isinstance(self._server, Trio):
+            replica, sentinel = self._server.replica_away, self._server.sentinel_away
+            await (replica if planned.kind == "replica-kill" else sentinel)(planned.seconds)
 
     async def _tell_server(self, planned: Planned) -> None:
         words: dict[str, tuple[str | float, ...]] = {

@@ -1,10 +1,12 @@
 """The verdict: what was asked, what the runs wrote, what was told and what the records say, held against each other."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from .failovers import Failovers
+from .families import broken_families, leaks, lost_children
 from .members import Member
 from .notes import Execution, Journals, Witness
 from .observer import Claim, Observer, Seen
@@ -29,6 +31,10 @@ class Verdict:
     starts: int = 0
     again: int = 0
     """Executions that were not the first of their run."""
+    died: int = 0
+    """Executions of claims that died with their master: what it gave last, no other one knows."""
+    parents: int = 0
+    """Executions that were told what became of a child."""
     highest: dict[str, int] = field(default_factory=dict)
     """The most at once in a scope, counted from what the runs wrote."""
 
@@ -43,20 +49,26 @@ class Verdict:
         return f"lost {len(self.lost)}, doubled {len(self.doubled)}, over limit {len(self.over)} of {self.runs} runs"
 
 
-def judge(journals: Journals, witness: Witness, observers: Iterable[Observer], members: Iterable[Member]) -> Verdict:
+def judge(
+    journals: Journals, witness: Witness, observers: Iterable[Observer], members: Iterable[Member],
+    masters_died: Sequence[float] = (),
+) -> Verdict:  # fmt: skip
     """Hold everything against everything. Call it when all has been read to its end."""
     observers = list(observers)
     seen = {run: found for observer in observers for run, found in observer.runs.items()}
     verdict = Verdict(len(seen.keys() | journals.acknowledged))
-    executions = witness.of()
+    executions, failovers = witness.of(), Failovers(masters_died)
     verdict.starts, verdict.again = len(witness.executions), len(witness.executions) - len(executions)
-    verdict.lost += _lost(journals, seen, executions)
+    verdict.parents = sum(bool(family.told) for family in witness.families.values())
+    verdict.died = failovers.take_dead(executions, seen)
+    verdict.lost += [*_lost(journals, seen, executions), *lost_children(witness, seen)]
     verdict.doubled += [*witness.faults, *(fault for observer in observers for fault in observer.twice)]
     verdict.doubled += _doubled(journals, seen, executions)
     verdict.over += [fault for observer in observers for fault in observer.over]
     for observer in observers:
-        verdict.over += _peaks(observer, executions, verdict.highest)
-    verdict.others += [*journals.wrong, *_broken_words(journals, seen)]
+        verdict.over += _peaks(observer, executions, verdict.highest, failovers)
+    verdict.others += [*journals.wrong, *_broken_words(journals, seen, failovers), *broken_families(witness, seen)]
+    verdict.others += [leak for observer in observers for leak in leaks(observer)]
     verdict.others += [fault for member in members for fault in member.strange]
     verdict.others += [f"{o.gaps} parts of the events of {o.pool} went by unseen" for o in observers if o.gaps]
     _overlaps(verdict, seen, executions, {member.name: member.frozen for member in members})
@@ -90,10 +102,10 @@ def _doubled(journals: Journals, seen: dict[str, Seen], executions: dict[str, li
             yield f"{run} was published although {other} has its idempotency key"
 
 
-def _broken_words(journals: Journals, seen: dict[str, Seen]) -> Iterator[str]:
+def _broken_words(journals: Journals, seen: dict[str, Seen], failovers: Failovers) -> Iterator[str]:
     """What was acknowledged and did not come true, beside being lost."""
-    for run in journals.cancelled:
-        if run in seen and seen[run].finished not in {"cancelled", ""}:
+    for run, at in journals.cancelled.items():
+        if not failovers.is_open(at) and run in seen and seen[run].finished not in {"cancelled", ""}:
             yield f"{run} was cancelled, as was acknowledged, and ended as {seen[run].finished}"
     for run, (_, bucket) in journals.asked.items():
         queue, _, keys = bucket.partition("||")
@@ -107,7 +119,9 @@ def _claim_of(execution: Execution, claims: list[Claim]) -> Claim | None:
     return min(claims, key=lambda claim: abs(claim.admitted_ms - execution.token), default=None)
 
 
-def _peaks(observer: Observer, executions: dict[str, list[Execution]], highest: dict[str, int]) -> Iterator[str]:
+def _peaks(
+    observer: Observer, executions: dict[str, list[Execution]], highest: dict[str, int], failovers: Failovers
+) -> Iterator[str]:
     """The most at once in each scope, by what the runs wrote; an execution counts for as long as its claim at most."""
     edges: dict[str, list[tuple[int, int]]] = {}
     for run, found in executions.items():
@@ -115,10 +129,11 @@ def _peaks(observer: Observer, executions: dict[str, list[Execution]], highest: 
         for execution in found if seen else ():
             claim = _claim_of(execution, seen.claims)
             ends = [ms for ms in (execution.ended_ms, claim.ended_ms if claim else 0) if ms]
-            if not ends or min(ends) <= execution.began_ms:
-                continue
-            for scope in seen.scopes:
-                edges.setdefault(scope, []).extend([(execution.began_ms, 1), (min(ends), -1)])
+            parts = claim.parts(execution.began_ms, min(ends)) if claim and ends else ()
+            for begin, end in parts:
+                if begin < end and not failovers.crosses(begin, end):
+                    for scope in seen.scopes:
+                        edges.setdefault(scope, []).extend([(begin, 1), (end, -1)])
     for scope, found in edges.items():
         now = most = 0
         for _, step in sorted(found):

@@ -18,10 +18,16 @@ TENANTS, LEDGERS = 12, 4
 RETENTION = 200.0
 """Seconds that finished runs are kept: an hour of them would fill the memory."""
 SCHEDULE, EVERY = "pulse", 1.0
+CHILD = "-c"
+"""Between the id of a parent and the number of its child."""
 _KINDS = {
     "nap": 52, "grind": 8, "flaky": 6, "late": 10, "slow": 2, "fails": 3, "poison": 0.12, "twice": 3, "intake": 8,
     "many": 4, "cancel": 3, "await": 2, "command": 3, "entrypoint": 2, "vanishes": 0.4,
+    "gathers": 4, "gathers_beside": 0.7,
 }  # fmt: skip
+OF_PROCESSES = {"command", "entrypoint", "vanishes", "gathers_beside"}
+_CHILDREN = {"nap": 10, "late": 2, "flaky": 1, "fails": 1, "gathers": 1}
+_DEEPEST = 2
 
 
 @dataclass(frozen=True)
@@ -65,7 +71,7 @@ class Load:
         kind = rng.choices(list(_KINDS), list(_KINDS.values()))[0]
         if kind in {"cancel", "await"}:
             return Ask(kind, back=1 + int(rng.expovariate(0.15)))
-        if kind in {"command", "entrypoint", "vanishes"}:
+        if kind in OF_PROCESSES:
             return Ask(kind, [self._process(kind)])
         if kind == "many":
             return Ask(kind, [self._function("nap") for _ in range(rng.randint(2, 12))])
@@ -80,7 +86,7 @@ class Load:
         self._count += 1
         return f"{self._stem}{self._count:07}"
 
-    def _function(self, kind: str) -> tuple[str, str, dict[str, Any], dict[str, Any]]:
+    def _function(self, kind: str, run_id: str = "") -> tuple[str, str, dict[str, Any], dict[str, Any]]:
         rng, options, parameters = self._rng, _scopes(self._rng), {"seconds": _seconds(self._rng)}
         function = "nap"
         if kind == "grind":
@@ -96,13 +102,26 @@ class Load:
             function = "fails"
         elif kind == "poison":
             function, parameters["how"] = "poison", rng.choice(["exit", "kill", "segfault"])
-        return self._id(), function, parameters, options
+        run_id = run_id or self._id()
+        if kind == "gathers":
+            function, parameters = "gathers", {"children": self._children(run_id)}
+        return run_id, function, parameters, options
+
+    def _children(self, parent: str) -> list[tuple[str, str, dict[str, Any], dict[str, Any]]]:
+        """Some of which have children of their own. A child's id is its parent's and a number."""
+        kinds = dict(_CHILDREN)
+        if parent.count(CHILD) >= _DEEPEST - 1:
+            del kinds["gathers"]
+        drawn = self._rng.choices(list(kinds), list(kinds.values()), k=self._rng.randint(1, 4))
+        return [self._function(kind, f"{parent}{CHILD}{number}") for number, kind in enumerate(drawn)]
 
     def _process(self, kind: str) -> tuple[str, str, dict[str, Any], dict[str, Any]]:
-        parameters = {"seconds": _seconds(self._rng)}
+        run_id, parameters = self._id(), {"seconds": _seconds(self._rng)}
         if kind == "vanishes":
             parameters["how"] = self._rng.choice(["exit", "kill", "segfault"])
-        return self._id(), kind, parameters, {"queue": "default", "keys": []}
+        elif kind == "gathers_beside":
+            parameters = {"children": self._children(run_id), "pool": POOL}
+        return run_id, kind, parameters, {"queue": "default", "keys": []}
 
 
 async def prepare(client: Client) -> None:

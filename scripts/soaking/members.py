@@ -132,8 +132,11 @@ class Member:
 class Crew:
     """All members; `url_of` says where each finds its server."""
 
-    def __init__(self, folder: Path, url_of: Callable[[str], str], *, seed: int, rate: float, lease: float) -> None:
+    def __init__(
+        self, folder: Path, url_of: Callable[[str], str], *, seed: int, rate: float, lease: float, durability: str
+    ) -> None:
         self._folder, self._url_of, self._seed, self._rate, self._lease = folder, url_of, seed, rate, lease
+        self._durability = durability
         self.members = {name: self._member(name) for name in EVERYBODY}
         self._retired: set[str] = set()
 
@@ -180,6 +183,7 @@ class Crew:
         environment = {
             "SLUICE_REDIS_URL": self._url_of(name),
             "SLUICE_LOG_FORMAT": "json",
+            "SLUICE_DURABILITY": self._durability,
             "SOAK_WITNESS": str(self._folder / "witness.txt"),
         }
         return Member(name, lambda incarnation: self._words(name, incarnation), environment, self._folder)
@@ -189,7 +193,7 @@ class Crew:
         if role == "publisher":
             given = {
                 "url": self._url_of(name), "seed": self._seed, "number": int(number), "incarnation": incarnation,
-                "rate": self._rate, "journal": str(self._folder / f"{name}.journal"),
+                "rate": self._rate, "durability": self._durability, "journal": str(self._folder / f"{name}.journal"),
             }  # fmt: skip
             return [sys.executable, "-m", "soaking.publisher", json.dumps(given)]
         sluice = [sys.executable, "-P", "-c", "from dispatcher.cli import main; main()", role, "start"]

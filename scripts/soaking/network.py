@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dispatcher.embedded.process import Child
 
@@ -15,25 +16,33 @@ from .members import SCRIPTS
 from .server import PATIENCE, SoakError
 from .timetable import EVERYBODY
 
+if TYPE_CHECKING:
+    from .sentinels import Trio
+    from .server import Redis
+
 MENDED = {"delay": 0.0, "jitter": 0.0, "width": 0, "hole": False, "deaf": False}
 
 
 class Network:
-    """A way to the server for each member. The address of a way never changes."""
+    """A way to the server, or to each of them, for each member. The address of a way never changes."""
 
-    def __init__(self, folder: Path, upstream: int, seed: int) -> None:
-        self._log, self._upstream, self._seed = folder / "proxy.log", upstream, seed
-        self._ports = dict(zip([*EVERYBODY, ""], _free_ports(len(EVERYBODY) + 1), strict=True))
+    def __init__(self, folder: Path, server: "Redis | Trio", seed: int) -> None:
+        self._log, self._server, self._seed = folder / "proxy.log", server, seed
+        self._control, *ports = _free_ports(1 + len(EVERYBODY) * len(server.ports))
+        width = len(server.ports)
+        self._ports = {name: ports[n * width : (n + 1) * width] for n, name in enumerate(EVERYBODY)}
         self._child: Child | None = None
 
     def url_of(self, member: str) -> str:
         """Where a member finds the server."""
-        return f"redis://127.0.0.1:{self._ports[member]}/0"
+        return self._server.address(self._ports[member])
 
     async def start(self) -> None:
         """Start the process; returns when it serves."""
-        ways = {name: port for name, port in self._ports.items() if name}
-        given = {"upstream": self._upstream, "control": self._ports[""], "ways": ways, "seed": self._seed}
+        given = {
+            "upstreams": self._server.ports, "sentinels": self._server.sentinel_ports, "control": self._control,
+            "ways": self._ports, "seed": self._seed,
+        }  # fmt: skip
         words = [sys.executable, "-m", "soaking.proxy", json.dumps(given)]
         self._child = await asyncio.to_thread(Child, words, folder=SCRIPTS, log=self._log)
         until = time.monotonic() + PATIENCE
@@ -47,7 +56,7 @@ class Network:
 
     async def set(self, members: Iterable[str], change: dict[str, object]) -> None:
         """Change the ways of some members."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self._ports[""])
+        reader, writer = await asyncio.open_connection("127.0.0.1", self._control)
         writer.write(json.dumps({"ways": list(members), "set": change}).encode() + b"\n")
         answer = await reader.readline()
         writer.close()

@@ -4,6 +4,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .load import CHILD
+
 
 class Tail:
     """The whole lines that were added to a file since the last time."""
@@ -33,8 +35,8 @@ class Journals:
     acknowledged: set[str] = field(default_factory=set)
     same: dict[str, str] = field(default_factory=dict)
     """A run that was not published, because its idempotency key was taken -> the run that has it."""
-    cancelled: set[str] = field(default_factory=set)
-    """Runs that were cancelled at once, as was acknowledged."""
+    cancelled: dict[str, int] = field(default_factory=dict)
+    """Runs that were cancelled at once, as was acknowledged, and when, in ms."""
     refused: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
     heard: set[int] = field(default_factory=set)
@@ -64,7 +66,7 @@ class Journals:
         elif kind == "no":
             self.refused[rest[0]] += 1
         elif kind == "cancel" and rest[0] == "cancelled":
-            self.cancelled.add(run)
+            self.cancelled[run] = int(rest[1])
         elif kind == "wrong":
             self.wrong.append(f"{run} has the result of another run: {' '.join(rest)}")
 
@@ -83,18 +85,31 @@ class Execution:
 
 
 @dataclass
+class Family:
+    """What one execution of a parent wrote of its children: those that were acknowledged, and what became of each."""
+
+    born: set[str] = field(default_factory=set)
+    told: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
 class Witness:
     """What the runs wrote when they began and ended."""
 
     tail: Tail
     executions: dict[tuple[str, int], Execution] = field(default_factory=dict)
     """By run and claim token."""
+    families: dict[tuple[str, int], Family] = field(default_factory=dict)
+    """By parent and its claim token."""
     faults: list[str] = field(default_factory=list)
 
     def read(self) -> None:
         """Take up what is new."""
         for kind, run, token, attempt, pid, ms in self.tail.read():
             claim = (run, int(token))
+            if kind in {"born", "got", "missed", "gone", "wrong"}:
+                self._relate(kind, run, int(token))
+                continue
             if kind == "start":
                 if claim in self.executions:
                     self.faults.append(f"{run} was executed twice under token {token}")
@@ -104,6 +119,13 @@ class Witness:
             if found.ended_ms:
                 self.faults.append(f"{run} ended twice under token {token}")
             found.ended_ms, found.how = int(ms), kind
+
+    def _relate(self, kind: str, child: str, token: int) -> None:
+        family = self.families.setdefault((child.rpartition(CHILD)[0], token), Family())
+        if kind == "born":
+            family.born.add(child)
+        else:
+            family.told[child] = kind
 
     def of(self) -> dict[str, list[Execution]]:
         """All executions of each run, by token."""

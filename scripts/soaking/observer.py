@@ -1,12 +1,15 @@
 """What the pools' event streams tell, folded into who holds what; knows nothing of the engine but its events."""
 
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
-
-import redis.asyncio
+from typing import TYPE_CHECKING, Any
 
 from dispatcher.codec import decode_record
+
+if TYPE_CHECKING:
+    from .sentinels import Trio
+    from .server import Redis
 
 AT_ONCE = 1_000
 _FREES = {"finished", "requeued", "retried", "scheduled"}
@@ -21,6 +24,15 @@ class Claim:
     admitted_ms: int
     ended_ms: int = 0
     how: str = ""
+    apart: list[list[int]] = field(default_factory=list)
+    """From when until when it was suspended, without slots; until 0 while it is."""
+
+    def parts(self, begin: int, end: int) -> Iterator[tuple[int, int]]:
+        """Those of a time, in ms, in which it had its slots."""
+        for left, back in self.apart:
+            yield begin, min(left, end)
+            begin = max(begin, back or end)
+        yield begin, end
 
 
 @dataclass(slots=True)
@@ -38,8 +50,8 @@ class Seen:
 class Observer:
     """Follows one pool. `faults` has what must not be; `gaps` counts parts of the stream that went by unseen."""
 
-    def __init__(self, connection: "redis.asyncio.Redis", pool: str, capacities: dict[str, int]) -> None:
-        self.pool, self._root, self._redis = pool, f"sluice:{{{pool}}}", connection
+    def __init__(self, server: "Redis | Trio", pool: str, capacities: dict[str, int]) -> None:
+        self.pool, self._root, self._server = pool, f"sluice:{{{pool}}}", server
         self._capacities = capacities
         self._events, self._ends = "0-0", "0-0"
         self.runs: dict[str, Seen] = {}
@@ -61,10 +73,10 @@ class Observer:
         await self._read_ends()
 
     async def _read_events(self) -> None:
-        first = await self._redis.xrange(f"{self._root}:events", count=1)
+        first = await self._server.connection.xrange(f"{self._root}:events", count=1)
         if self._events != "0-0" and (not first or _place(first[0][0]) > _place(self._events)):
             self.gaps += 1
-        while entries := await self._redis.xrange(f"{self._root}:events", min=f"({self._events}", count=AT_ONCE):
+        while entries := await self._after(f"{self._root}:events", self._events):
             lines = [
                 (_place(entry)[0], line) for entry, fields in entries for line in fields[b"e"].decode().split("\n")
             ]
@@ -73,6 +85,10 @@ class Observer:
                 self._take(ms, line)
             self._events = entries[-1][0].decode()
 
+    async def _after(self, stream: str, place: str) -> Any:
+        """What follows a place in a stream, and will be there after a failover, too."""
+        return await self._server.sure(lambda server: server.xrange(stream, min=f"({place}", count=AT_ONCE))
+
     async def _learn_scopes(self, lines: list[str]) -> None:
         """The bucket of each new run stands in its record."""
         new = []
@@ -80,7 +96,7 @@ class Observer:
             kind, _, *words = line.split(" ")
             if kind in {"published", "scheduled"}:
                 new += [run for run in words if run not in self.runs or not self.runs[run].scopes]
-        records = await self._redis.mget([f"{self._root}:r:{run}" for run in new]) if new else []
+        records = await self._server.connection.mget([f"{self._root}:r:{run}" for run in new]) if new else []
         for run, raw in zip(new, records, strict=True):
             if raw is not None:
                 queue, _, *keys = decode_record(raw).bucket.split("|")
@@ -95,7 +111,7 @@ class Observer:
                 self._admit(run, head, ms)
         elif kind == "resumed":
             for run in words:
-                self._hold(run, head)
+                self._resume(run, head, ms)
         elif kind == "violated":
             self.violated += [f"the dispatchers' audit of {self.pool} found {head}: {word}" for word in words]
         elif kind in _FREES or kind == "suspended":
@@ -106,10 +122,18 @@ class Observer:
 
     def _admit(self, run: str, worker: str, ms: int) -> None:
         seen = self.runs.setdefault(run, Seen())
-        if seen.finished or seen.held:
+        if seen.finished or (seen.claims and not seen.claims[-1].ended_ms):
             self.twice.append(f"{run} admitted although it is {seen.finished or 'held by ' + seen.claims[-1].worker}")
             self._free(run, "admitted", worker, ms)
         seen.claims.append(Claim(worker, ms))
+        self._hold(run, worker)
+
+    def _resume(self, run: str, worker: str, ms: int) -> None:
+        seen = self.runs.setdefault(run, Seen())
+        if seen.held or not (seen.claims and seen.claims[-1].apart):
+            self.twice.append(f"{run} has its slots again although it never gave them back")
+            return
+        seen.claims[-1].apart[-1][1] = ms
         self._hold(run, worker)
 
     def _hold(self, run: str, worker: str) -> None:
@@ -127,6 +151,8 @@ class Observer:
             for scope in (*seen.scopes, f"worker {seen.claims[-1].worker}"):
                 self.held[scope] -= 1
         if kind == "suspended":
+            if seen.claims:
+                seen.claims[-1].apart.append([ms, 0])
             return
         if seen.claims and not seen.claims[-1].ended_ms:
             seen.claims[-1].ended_ms, seen.claims[-1].how = ms, f"{kind} {head}"
@@ -160,9 +186,9 @@ class Observer:
 
     async def _read_ends(self) -> None:
         """The stream of ends, and the record of each run in it: a second witness beside the events."""
-        while entries := await self._redis.xrange(f"{self._root}:finished", min=f"({self._ends}", count=AT_ONCE):
+        while entries := await self._after(f"{self._root}:finished", self._ends):
             ends = [(state.decode(), run.decode()) for _, fields in entries for state, run in fields.items()]
-            records = await self._redis.mget([f"{self._root}:r:{run}" for _, run in ends])
+            records = await self._server.connection.mget([f"{self._root}:r:{run}" for _, run in ends])
             for (state, run), raw in zip(ends, records, strict=True):
                 self._end(state, run, raw)
             self._ends = entries[-1][0].decode()

@@ -1,7 +1,9 @@
-"""The network of the soak, a process of its own: a TCP way to the server for each member, each with its own faults.
+"""The network of the soak, a process of its own: a TCP way to the servers for each member, each with its own faults.
 
-`python -m soaking.proxy '{"upstream": PORT, "control": PORT, "ways": {"worker-0": PORT, ...}, "seed": N}'`. One line of
-JSON to the control port sets ways: `{"ways": ["worker-0"], "set": {"delay": 0.2, "jitter": 0.1}}`; it answers `ok`.
+`python -m soaking.proxy '{"upstreams": [PORT, ...], "sentinels": [PORT, ...], "control": PORT, "ways": {"worker-0":
+[PORT, ...], ...}, "seed": N}'`. One line of JSON to the control port sets ways: `{"ways": ["worker-0"], "set":
+{"delay": 0.2, "jitter": 0.1}}`; it answers `ok`. What sentinels say of the servers is changed on its way: they name
+the ports that are the member's own, so that it keeps to its way.
 """
 
 import asyncio
@@ -30,6 +32,14 @@ class Way:
     """Commands pass and replies do not; they are lost, the connections are cut when the way is mended."""
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     links: set["Link"] = field(default_factory=set)
+    renamed: dict[bytes, bytes] = field(default_factory=dict)
+    """Ports in a reply of a sentinel -> those of this way. They come whole: a reply is one small write."""
+
+    def rename(self, reply: bytes) -> bytes:
+        """The reply with this way's ports."""
+        for port, own in self.renamed.items():
+            reply = reply.replace(port, own)
+        return reply
 
     def set(self, change: dict[str, Any]) -> None:
         """Change it; `reset` cuts all connections at once."""
@@ -45,8 +55,8 @@ class Way:
 class Link:
     """One connection of a member, and its twin to the server."""
 
-    def __init__(self, way: Way, upstream: int, rng: random.Random) -> None:
-        self._way, self._upstream, self._rng = way, upstream, rng
+    def __init__(self, way: Way, upstream: int, rng: random.Random, *, is_sentinel: bool) -> None:
+        self._way, self._upstream, self._rng, self._is_sentinel = way, upstream, rng, is_sentinel
         self._writers: list[asyncio.StreamWriter] = []
 
     def cut(self) -> None:
@@ -92,7 +102,7 @@ class Link:
                     while way.deaf:
                         await way.changed.wait()
                     return
-                writer.write(data)
+                writer.write(way.rename(data) if is_reply and self._is_sentinel else data)
                 await writer.drain()
 
 
@@ -100,21 +110,25 @@ class Network:
     """All ways, and who changes them."""
 
     def __init__(self, given: dict[str, Any]) -> None:
-        self._upstream, self._control = given["upstream"], given["control"]
-        self._ports: dict[str, int] = given["ways"]
+        self._upstreams, self._sentinels = given["upstreams"], given["sentinels"]
+        self._control, self._ports = given["control"], given["ways"]
         self._rng = random.Random(f"{given['seed']}/network")
-        self._ways = {name: Way() for name in self._ports}
+        self._ways = {name: Way(renamed=self._renamed(ports)) for name, ports in self._ports.items()}
 
     async def serve(self) -> None:
         """Serve until cancelled."""
-        for name, port in self._ports.items():
-            await asyncio.start_server(self._taker(self._ways[name]), "127.0.0.1", port)
+        for name, ports in self._ports.items():
+            for port, upstream in zip(ports, self._upstreams, strict=True):
+                await asyncio.start_server(self._taker(self._ways[name], upstream), "127.0.0.1", port)
         async with await asyncio.start_server(self._listen, "127.0.0.1", self._control) as control:
             await control.serve_forever()
 
-    def _taker(self, way: Way) -> Any:
+    def _renamed(self, ports: list[int]) -> dict[bytes, bytes]:
+        return {_bulk(there): _bulk(here) for there, here in zip(self._upstreams, ports, strict=True)}
+
+    def _taker(self, way: Way, upstream: int) -> Any:
         async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await Link(way, self._upstream, self._rng).run(reader, writer)
+            await Link(way, upstream, self._rng, is_sentinel=upstream in self._sentinels).run(reader, writer)
 
         return take
 
@@ -126,6 +140,10 @@ class Network:
             writer.write(b"ok\n")
             await writer.drain()
         writer.close()
+
+
+def _bulk(port: int) -> bytes:
+    return b"\r\n$%d\r\n%d\r\n" % (len(str(port)), port)
 
 
 if __name__ == "__main__":

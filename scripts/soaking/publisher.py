@@ -9,18 +9,21 @@ import json
 import os
 import signal
 import sys
+import time
 from collections import deque
 from typing import Any, Self
 
 import redis.asyncio
 from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
 
 from dispatcher import Client, Publish, RetryPolicy, RunFailed
+from dispatcher.addresses import read_address
 from dispatcher.errors import ResultTimeout, RunNotFound, SluiceError
 
 from .functions import COMMAND, HERE
-from .load import POOL, PROCESSES, Ask, Load
+from .load import OF_PROCESSES, POOL, PROCESSES, Ask, Load
 
 AT_ONCE = 6
 PATIENCE = 5.0
@@ -42,9 +45,9 @@ class Journal:
 class Publisher:
     """Performs what its load draws, several at once, at a rate."""
 
-    def __init__(self, url: str, journal: Journal) -> None:
-        self._client = Client(url, pool=POOL)
-        self._plain = redis.asyncio.Redis.from_url(url, retry=Retry(NoBackoff(), 0), socket_timeout=5)
+    def __init__(self, url: str, journal: Journal, durability: str) -> None:
+        self._client = Client(url, pool=POOL, durability=durability)
+        self._plain, self._is_replicated = _plain(url), durability == "replicated"
         self._journal = journal
         self._recent: deque[str] = deque(maxlen=RECENT)
 
@@ -69,7 +72,7 @@ class Publisher:
                 self._journal.write("no", run_id, type(error).__name__)
 
     async def _publish(self, ask: Ask) -> None:
-        pool = PROCESSES if ask.kind in {"command", "entrypoint", "vanishes"} else POOL
+        pool = PROCESSES if ask.kind in OF_PROCESSES else POOL
         for run in ask.runs:
             self._asked(pool, run)
         if ask.kind == "many":
@@ -89,8 +92,15 @@ class Publisher:
         run = run_id, name, parameters, options = ask.runs[0]
         self._asked(POOL, run)
         document = {"id": run_id, "function": name, "parameters": parameters, **options}
-        await self._plain.xadd(f"sluice:{{{POOL}}}:publish", {"run": json.dumps(document)})
-        self._acknowledged(run_id)
+        async with self._plain.pipeline(transaction=False) as pipe:
+            pipe.xadd(f"sluice:{{{POOL}}}:publish", {"run": json.dumps(document)})
+            if self._is_replicated:
+                pipe.execute_command("WAIT", 1, 5_000)
+            rows = await pipe.execute()
+        if self._is_replicated and not rows[-1]:
+            self._journal.write("no", run_id, "NotDurable")
+        else:
+            self._acknowledged(run_id)
 
     async def _follow(self, ask: Ask) -> None:
         if len(self._recent) < ask.back:
@@ -98,7 +108,7 @@ class Publisher:
         run_id = self._recent[-ask.back]
         if ask.kind == "cancel":
             (status,) = await self._client.cancel(run_id)
-            self._journal.write("cancel", run_id, status)
+            self._journal.write("cancel", run_id, status, time.time_ns() // 1_000_000)
             return
         try:
             result = await self._client.result(run_id, PATIENCE)
@@ -116,6 +126,16 @@ class Publisher:
         self._recent.append(run_id)
 
 
+def _plain(url: str) -> redis.asyncio.Redis:
+    """Any client of Redis, which knows nothing of Sluice."""
+    address, once = read_address(url), Retry(NoBackoff(), 0)
+    if address.kind != "sentinel":
+        return redis.asyncio.Redis.from_url(url, retry=once, socket_timeout=5)
+    sentinels = Sentinel(address.hosts, sentinel_kwargs={"socket_timeout": 1, "retry": once})
+    plain: redis.asyncio.Redis = sentinels.master_for(address.service, retry=once, socket_timeout=5)
+    return plain
+
+
 def _options(run_id: str, rest: dict[str, Any]) -> Any:
     options = {**rest, "run_id": run_id}
     if "retry" in options:
@@ -126,7 +146,7 @@ def _options(run_id: str, rest: dict[str, Any]) -> Any:
 def _work(name: str, parameters: dict[str, Any]) -> tuple[str | None, dict[str, Any], Any]:
     if name == "command":
         return None, {}, {"command": ["sh", "-c", COMMAND, "sh", f"{parameters['seconds']:g}"]}
-    if name in {"entrypoint", "vanishes"}:
+    if name in OF_PROCESSES:
         return None, parameters, {"entrypoint": f"{HERE}:{name}"}
     return name, parameters, {}
 
@@ -136,7 +156,10 @@ async def main(given: dict[str, Any]) -> None:
     over, free = asyncio.Event(), asyncio.Semaphore(AT_ONCE)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, over.set)
     load = Load(given["seed"], given["number"], given["incarnation"])
-    async with Publisher(given["url"], Journal(given["journal"])) as publisher, asyncio.TaskGroup() as group:
+    async with (
+        Publisher(given["url"], Journal(given["journal"]), given["durability"]) as publisher,
+        asyncio.TaskGroup() as group,
+    ):
 
         async def perform(ask: Ask) -> None:
             try:

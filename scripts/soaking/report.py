@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from .judge import states
 from .load import POOL, POOL_LIMIT, PROCESS_LIMIT, PROCESSES
 from .soak import Options, Outcome, shorten
-from .timetable import GROUPS
+from .timetable import GROUPS, NOT_OF
 
 
 @dataclass(frozen=True)
@@ -23,20 +23,27 @@ class Line:
 def lines(outcome: Outcome, options: Options) -> list[Line]:
     """Everything that was done, then what was measured, then what was promised."""
     return [
-        Line("seed, seconds, server", f"{options.seed}, {options.duration:g}, {outcome.server.program.kind}"),
-        *_faults(outcome),
+        Line("seed, seconds, server", f"{options.seed}, {options.duration:g}, {_server(outcome, options)}"),
+        *_faults(outcome, options),
         *_runs(outcome),
         *_recovery(outcome, options),
         *_promises(outcome),
     ]
 
 
+def _server(outcome: Outcome, options: Options) -> str:
+    return outcome.server.program.kind + " by sentinels" * (options.topology == "sentinel") + ", TLS" * options.tls
+
+
 def _counted(counts: Counter[str]) -> str:
     return ", ".join(f"{what} {count}" for what, count in sorted(counts.items())) or "none"
 
 
-def _faults(outcome: Outcome) -> Iterator[Line]:
-    for group, kinds in GROUPS.items():
+def _faults(outcome: Outcome, options: Options) -> Iterator[Line]:
+    groups = {name: kinds.keys() - NOT_OF[options.topology] for name, kinds in GROUPS.items()}
+    for group, kinds in groups.items():
+        if not kinds:
+            continue
         counts = Counter({kind: outcome.faults.done[kind] for kind in kinds if outcome.faults.done[kind]})
         yield Line(f"faults: {group}", _counted(counts))
     if outcome.faults.missed:
@@ -57,12 +64,15 @@ def _runs(outcome: Outcome) -> Iterator[Line]:
     yield Line(
         "admitted, started, started again", f"{told['admitted']}, {outcome.verdict.starts}, {outcome.verdict.again}"
     )
+    yield Line("parents that were told, suspensions", f"{outcome.verdict.parents}, {told['suspended']}")
     stale = outcome.verdict.overlaps
     yield Line("ran on beside the next claim", f"{stale}, without a freeze {outcome.verdict.unexplained}")
 
 
 def _recovery(outcome: Outcome, options: Options) -> Iterator[Line]:
     recovery = outcome.recovery
+    if outcome.server.failovers:
+        yield Line("claims that died with their master", str(outcome.verdict.died))
     yield Line("runs of workers that died", f"{recovery.runs}, longest until taken back {recovery.taken_back:.2f} s")
     allowed = options.lease + 1.0
     seen = f"{recovery.quiet_taken_back:.2f} s, elsewhere {recovery.quiet_elsewhere:.2f} s"

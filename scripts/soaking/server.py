@@ -5,7 +5,9 @@ import os
 import signal
 import socket
 import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import redis.asyncio
 
@@ -33,34 +35,72 @@ def find(kind: str) -> Server:
     raise SoakError(f"no {kind} server on PATH" + (", and the extra `embedded` is not installed" * (kind == "valkey")))
 
 
-class Redis:
-    """One server on a free port of 127.0.0.1, killed and started again on the same data."""
+def free_port() -> int:
+    """A port that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
-    def __init__(self, kind: str, folder: Path) -> None:
+
+class Redis:
+    """One server on a free port of 127.0.0.1, killed and started again on the same data.
+
+    `settings` are lines of its configuration; `address_of` makes its address of a port, `files` are certificates.
+    """
+
+    durability = "fast"
+    """Of publishes: what is acknowledged then outlives whatever is done to it here."""
+    failovers: Sequence[float] = ()
+
+    def __init__(
+        self, kind: str, folder: Path, settings: Mapping[str, str] | None = None,
+        files: Mapping[str, str] | None = None, address_of: Callable[[int], str] | None = None,
+    ) -> None:  # fmt: skip
         self.program, self.folder = find(kind), folder
         self.outages: list[tuple[float, float]] = []
         """From and until when, in seconds since 1970, it was away."""
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
-        self.connection = redis.asyncio.Redis(port=self.port, socket_timeout=30)
+        self.port = free_port()
+        port = {"port": "0", "tls-port": str(self.port)} if files else {"port": str(self.port)}
+        self._settings = {**_SETTINGS, **port, "dir": str(folder), **(settings or {})}
+        self._address_of = address_of or (lambda port: f"redis://127.0.0.1:{port}/0")
+        encrypted: dict[str, Any] = {"ssl": True, **files} if files else {}
+        self.connection = redis.asyncio.Redis(host="127.0.0.1", port=self.port, socket_timeout=30, **encrypted)
         self._child: Child | None = None
 
     @property
     def url(self) -> str:
         """Its own address, past every proxy."""
-        return f"redis://127.0.0.1:{self.port}/0"
+        return self.address([self.port])
+
+    @property
+    def ports(self) -> list[int]:
+        """Where it listens: a member has a way to each."""
+        return [self.port]
+
+    @property
+    def sentinel_ports(self) -> list[int]:
+        """Nobody says of it where it is."""
+        return []
+
+    def address(self, ports: Sequence[int]) -> str:
+        """The address of whoever finds it at these ports."""
+        return self._address_of(ports[0])
+
+    async def sure(self, ask: Callable[["redis.asyncio.Redis"], Any]) -> Any:
+        """The answer to a question, which nothing that is done here can make untrue again."""
+        return await ask(self.connection)
 
     @property
     def is_away(self) -> bool:
         """Whether it was killed and has not been started again."""
         return self._child is None
 
-    async def start(self) -> None:
-        """Start it; returns when it serves. Raises SoakError when it does not."""
+    async def start(self, *, master: int = 0) -> None:
+        """Start it, as a replica where a master's port is given; returns when it serves. Raises SoakError."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        settings = {**_SETTINGS, "port": str(self.port), "dir": str(self.folder)}
-        words = [word for name, value in settings.items() for word in (f"--{name}", value)]
+        words = [word for name, value in self._settings.items() for word in (f"--{name}", value)]
+        words += ["--replicaof", "127.0.0.1", str(master)] if master else []
         log = self.folder / "server.log"
         child = await asyncio.to_thread(Child, [str(self.program.path), *words], folder=self.folder, log=log)
         until = time.monotonic() + PATIENCE
@@ -77,6 +117,10 @@ class Redis:
         What power takes is another test; here every reply is written before: `always` for the last moment.
         """
         await self.connection.config_set("appendfsync", "always")
+        return await self.crash()
+
+    async def crash(self) -> float:
+        """The same, and what was not written is lost."""
         child, self._child = self._child, None
         at = time.time()
         if child is not None:

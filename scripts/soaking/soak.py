@@ -13,6 +13,7 @@ from typing import Any
 from dispatcher import Client
 
 from .audit import Audit
+from .encryption import Encryption
 from .faults import AWAY, Faults
 from .judge import Verdict, judge
 from .load import POOL, PROCESS_WORKER_LIMIT, PROCESSES, SCHEDULE, WORKER_LIMIT, prepare
@@ -21,13 +22,27 @@ from .network import Network
 from .notes import Journals, Tail, Witness
 from .observer import Observer
 from .recovery import Recovery, measure, unattended
+from .sentinels import Trio
 from .server import Redis, SoakError
 from .timetable import Planned, draw
 
 DRAIN = 60.0
 """Seconds until everything that waits has to be over, beside what is still to be worked off."""
 READY = 90.0
-_LEFT = ("slots", "backlog:", "front:", "awake:", "classes:", "waiters:", "waiting", "parked", "suspended", "orphans")
+_LEFT = (
+    "slots",
+    "backlog:",
+    "front:",
+    "awake:",
+    "classes:",
+    "waiters:",
+    "waiting",
+    "parked",
+    "suspended",
+    "resuming",
+    "listeners:",
+    "orphans",
+)
 
 
 @dataclass(frozen=True)
@@ -39,6 +54,8 @@ class Options:
     faults: Mapping[str, int]
     server: str
     folder: Path
+    topology: str = "one"
+    tls: bool = False
     rate: float = 40.0
     lease: float = 3.0
 
@@ -52,7 +69,7 @@ class Outcome:
     faults: Faults
     observers: list[Observer]
     journals: Journals
-    server: Redis
+    server: Redis | Trio
     recovery: Recovery
     audit: Audit
     drained_in: float
@@ -64,16 +81,19 @@ class Soak:
     def __init__(self, options: Options, say: Callable[[str], None]) -> None:
         folder = options.folder
         self._options, self._say = options, say
-        self._server = Redis(options.server, folder / "server")
-        self._network = Network(folder, self._server.port, options.seed)
-        self._crew = Crew(folder, self._network.url_of, seed=options.seed, rate=options.rate / 2, lease=options.lease)
+        self._server = _server(options)
+        self._network = Network(folder, self._server, options.seed)
+        self._crew = Crew(
+            folder, self._network.url_of, seed=options.seed, rate=options.rate / 2, lease=options.lease,
+            durability=self._server.durability,
+        )  # fmt: skip
         self._client = Client(self._server.url, pool=POOL)
         self._audit = Audit(self._server.url)
         self._faults = Faults(self._server, self._network, self._crew, self._client)
         self._journals = Journals([Tail(folder / f"{member.name}.journal") for member in self._crew.of("publisher")])
         self._witness = Witness(Tail(folder / "witness.txt"))
         capacities = {"worker-0": WORKER_LIMIT, "worker-1": WORKER_LIMIT, "worker-2": PROCESS_WORKER_LIMIT}
-        self._observers = [Observer(self._server.connection, pool, capacities) for pool in (POOL, PROCESSES)]
+        self._observers = [Observer(self._server, pool, capacities) for pool in (POOL, PROCESSES)]
 
     async def play(self) -> Outcome:
         """Do it all. Raises SoakError when the soak itself is not possible."""
@@ -209,7 +229,7 @@ class Soak:
             await self._crew.retire(role)
         await self._read()
         members = list(self._crew.members.values())
-        verdict = judge(self._journals, self._witness, self._observers, members)
+        verdict = judge(self._journals, self._witness, self._observers, members, self._server.failovers)
         verdict.others += [*left, *self._audit.faults, *(said for o in self._observers for said in o.violated)]
         if drained < 0:
             verdict.others.append(f"not drained: nothing more ended in {DRAIN:g} s")
@@ -219,6 +239,16 @@ class Soak:
             verdict, self._crew, self._faults, self._observers, self._journals, self._server, recovery, self._audit,
             drained,
         )  # fmt: skip
+
+
+def _server(options: Options) -> Redis | Trio:
+    folder = options.folder / "server"
+    if options.topology == "sentinel":
+        return Trio(options.server, folder)
+    if not options.tls:
+        return Redis(options.server, folder)
+    encryption = Encryption(options.folder / "certificates")
+    return Redis(options.server, folder, encryption.settings, encryption.files, encryption.address)
 
 
 async def _end(tasks: list[asyncio.Task[None]]) -> None:

@@ -19,13 +19,17 @@ GROUPS: dict[str, Mapping[str, int]] = {
     "redis": {"redis-kill": 1, "script-flush": 2, "client-kill": 2, "debug-sleep": 1, "memory": 1},
     "network": {"delay": 1, "black-hole": 2, "reset": 1, "one-way": 2, "narrow": 1},
     "changes": {"limit": 3, "pause": 1},
+    "sentinels": {"replica-kill": 1, "sentinel-kill": 1},
 }
 """How often each kind comes in a round. A round is shuffled, so that every kind comes before one comes too often."""
+NOT_OF = {"one": {"replica-kill", "sentinel-kill"}, "sentinel": {"debug-sleep", "memory"}}
+"""What a topology cannot have done to it. A master that sleeps is replaced, and goes on beside the other one when it
+wakes: what it acknowledges then is promised to nobody but to replicated publishes, and nothing could be judged."""
 KINDS = tuple(kind for group in GROUPS.values() for kind in group)
 _SECONDS = {
     "freeze": (0.03, 0.6), "freeze-long": (1.2, 2.0), "redis-kill": (0.03, 2.0), "debug-sleep": (0.03, 0.5),
     "memory": (0.2, 0.8), "delay": (0.1, 0.9), "black-hole": (0.1, 1.8), "one-way": (0.1, 0.9), "narrow": (0.1, 0.9),
-    "pause": (0.1, 0.7),
+    "pause": (0.1, 0.7), "replica-kill": (0.03, 1.0), "sentinel-kill": (0.3, 3.0),
 }  # fmt: skip
 """How long each lasts, in leases, from and to."""
 QUIET = 2.0
@@ -47,8 +51,11 @@ class Planned:
         return f"{self.at:7.2f} s  {self.kind} {self.target}{rest}"
 
 
-def read_mix(text: str) -> dict[str, int]:
-    """`all`, names of groups and kinds, `kind=weight`, by commas. Raises ValueError naming what there is."""
+def read_mix(text: str, topology: str = "one") -> dict[str, int]:
+    """`all`, names of groups and kinds, `kind=weight`, by commas. Raises ValueError naming what there is.
+
+    What the topology cannot have is left out of groups, and refused by its own name.
+    """
     mix: dict[str, int] = {}
     for word in text.split(","):
         name, _, weight = word.strip().partition("=")
@@ -56,6 +63,8 @@ def read_mix(text: str) -> dict[str, int]:
             found = {kind: weights[kind] for weights in GROUPS.values() for kind in weights}
         elif name in GROUPS:
             found = dict(GROUPS[name])
+        elif name in NOT_OF[topology]:
+            raise ValueError(f"{name!r} is no fault of --topology {topology}")
         elif name in KINDS:
             found = {name: 1}
         elif name == "none":
@@ -65,7 +74,7 @@ def read_mix(text: str) -> dict[str, int]:
         if weight and not weight.isdigit():
             raise ValueError(f"{word!r}: a weight is a whole number")
         mix |= {kind: int(weight) * often if weight else often for kind, often in found.items()}
-    return mix
+    return {kind: often for kind, often in mix.items() if kind not in NOT_OF[topology]}
 
 
 def draw(seed: int, duration: float, mix: Mapping[str, int], lease: float) -> list[Planned]:
@@ -80,7 +89,7 @@ def draw(seed: int, duration: float, mix: Mapping[str, int], lease: float) -> li
             rng.shuffle(round_)
         planned = _plan(rng, at, round_.pop(), lease)
         plan.append(planned)
-        if planned.kind in {"redis-kill", "memory", "debug-sleep"}:
+        if planned.kind in {"redis-kill", "memory", "debug-sleep", "replica-kill"}:
             at += planned.seconds + lease / 2
     return plan
 
@@ -93,7 +102,7 @@ def _plan(rng: random.Random, at: float, kind: str, lease: float) -> Planned:
         return Planned(at, kind, scope, value=rng.randint(1, 4) if scope.startswith("key") else rng.randint(3, 14))
     if kind == "pause":
         member = rng.choice(["pool", "queue default", "queue bulk", "queue urgent"])
-    elif kind in GROUPS["redis"]:
+    elif kind in GROUPS["redis"] or kind in GROUPS["sentinels"]:
         member = "redis"
     elif kind in GROUPS["network"] and everybody:
         member = "everybody"

@@ -31,10 +31,47 @@ def test_nothing_is_lost_doubled_or_over_a_limit_under_two_minutes_of_faults(tmp
     assert (last[:2], last[2:4], last[4:7]) == (["lost", "0,"], ["doubled", "0,"], ["over", "limit", "0"])
     assert int(last[-2]) > SECONDS * 5  # on a slow machine, too, there was something to lose
     rows = {line["what"]: line["seen"] for line in json.loads((tmp_path / "table").read_text())["lines"]}
+    told, suspended = map(int, rows["parents that were told, suspensions"].split(", "))
+    assert min(told, suspended) > SECONDS / 10
     for kind in ("kill", "stop", "freeze", "freeze-long"):
         assert f"{kind} " in rows["faults: processes"]
     assert "redis-kill" in rows["faults: redis"]
     assert "black-hole" in rows["faults: network"]
+
+
+@pytest.mark.slow
+@pytest.mark.redis
+@pytest.mark.timeout(400)
+def test_nothing_that_was_acknowledged_as_replicated_is_lost_when_masters_die(tmp_path: Path):
+    require("redis")
+    mix = "redis-kill=3,kill=2,replica-kill,sentinel-kill,black-hole,limit"
+    words = ("--topology", "sentinel", "--seed", 3, "--duration", "20s", "--rate", 20, "--faults", mix)
+    done = soak(*words, "--json", tmp_path / "table")
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    rows = {line["what"]: line["seen"] for line in json.loads((tmp_path / "table").read_text())["lines"]}
+    assert "redis-kill" in rows["faults: redis"]
+    assert int(rows["runs asked for, acknowledged"].split(", ")[1]) > 20
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--topology", "sentinel", "--faults", "memory"), "'memory' is no fault of --topology sentinel"),
+        (("--faults", "replica-kill"), "'replica-kill' is no fault of --topology one"),
+        (("--topology", "sentinel", "--tls"), "--tls is for --topology one"),
+    ],
+)
+def test_what_a_topology_cannot_have_is_refused(words: tuple[str, ...], said: str):
+    done = soak(*words, "--plan")
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
+def test_sentinels_have_faults_of_their_own():
+    lines = soak("--seed", 1, "--topology", "sentinel", "--duration", "5m", "--plan").stdout.splitlines()
+    kinds = {line.split()[2] for line in lines}
+    assert kinds >= {"redis-kill", "replica-kill", "sentinel-kill", "black-hole", "kill"}
+    assert not kinds & {"debug-sleep", "memory"}
 
 
 def test_a_seed_hurts_in_the_same_order_again():
