@@ -73,7 +73,7 @@ _LOG = [codec.pack([[1_700_000_000_000, "info", "a line"], [1_700_000_000_001, "
 _LETTERS = [b"1:1700000000000:1:0:0190a0b0c0d07000800000000000000a", b"0190a0b0:17", b"2:3:4:5:id infrastructure"]
 _SNAPSHOT = [
     msgpack.packb([1, ["function", "", False, 0, 0, 0, 0, 1, "3", "0", "4"],
-                   [["q", ["1", "", "0", ""], "3", 0, 0, 0, ["published", "3"]]], [1, 0, 1, 0, 4, 1, 0]])
+                   [["q", ["1", "", "0", ""], "3", 0, 0, 0, ["published", "3"], 2]], [1, 0, 1, 0, 4, 1, 0]])
 ]  # fmt: skip
 _INFO = [codec.pack({"name": "w", "host": "h", "pid": 12, "type": "function", "version": "1"})]
 _LINES = [b"\x1e" + base64.b64encode(codec.pack(["tell", "log", "info", "text"])), b"a line of the code's own"]

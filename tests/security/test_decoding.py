@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgpack
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dispatcher import codec
@@ -30,13 +30,18 @@ VALUES = st.recursive(
 )
 
 
+CALM = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""On a busy machine, too."""
+
+
 @given(VALUES)
+@CALM
 def test_what_is_packed_can_be_read(value: object):
     assert codec.unpack(codec.pack(value)) == value
 
 
 @given(st.binary(max_size=300))
-@settings(max_examples=300)
+@settings(CALM, max_examples=300)
 def test_any_bytes_are_read_or_refused_with_one_kind_of_error(data: bytes):
     for read in (codec.unpack, codec.decode_spec, codec.decode_record, codec.decode_facts):
         try:
@@ -46,7 +51,7 @@ def test_any_bytes_are_read_or_refused_with_one_kind_of_error(data: bytes):
 
 
 @given(st.lists(VALUES, max_size=24))
-@settings(max_examples=200)
+@settings(CALM, max_examples=200)
 def test_any_array_is_a_spec_or_refused(row: list[object]):
     try:
         assert isinstance(codec.decode_spec(codec.pack(row)), RunSpec)
