@@ -86,6 +86,10 @@ def children(root: str, run_id: str) -> str:
     return f"{root}:children:{run_id}"  # ZSET run id, or run@pool, -> rank of its birth
 
 
+def prepared(root: str, member: str) -> str:
+    return f"{root}:prepared:{member}"  # ZSET run -> ms at which it is due
+
+
 def abroad(root: str) -> str:
     return f"{root}:abroad"  # SET run@pool that is to be cancelled there
 

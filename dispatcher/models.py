@@ -69,6 +69,7 @@ REASONS: dict[str, str] = {
     "signal": "its process was ended by a signal",
     "cached": "a run with the same cache key has completed: this is its result",
     "parent_cancelled": "its parent was cancelled and took it along",
+    "schedule_changed": "it was published ahead for an instant that its schedule has no more",
 }
 
 

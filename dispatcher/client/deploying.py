@@ -107,10 +107,10 @@ class Deployments:
         await self.check(deployment)
         name, pool = deployment.name, deployment.pool
         await self._claim(name, pool)
-        before, now = await self._at_rest(name, pool), (await self._store.agenda(pool, 1)).now_ms
+        before, agenda = await self._at_rest(name, pool), await self._store.agenda(pool, 1)
         if before is None and (other := await self._look_for(name)) and other.pool != pool:
             raise DeploymentExists(name, other.pool)
-        rows = first_rows(deployment, now, before.schedules if before else ())
+        rows = first_rows(deployment, agenda.now_ms, before, agenda.ahead_ms)
         try:
             _, version = await self._store.put(deployment, rows, limit_of(deployment), expect)
         except DeploymentChanged:

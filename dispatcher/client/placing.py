@@ -3,13 +3,18 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from itertools import islice, takewhile
 
-from ..deployments import Deployment, ScheduleState
-from ..schedules import Schedule, first
+from ..deployments import Deployment, ScheduleState, Stored
+from ..deployments.instance import occurrence_id
+from ..schedules import Schedule, first, upcoming
 from ..store import ScheduleRow
+from ..store.deployments import KEEPS_ALL
 
 _TIMING = ("cron", "day_or", "interval", "anchor", "rrule", "at", "timezone", "start", "end")
+_SLACK = timedelta(seconds=60)
+_MOST_KEPT = 1_000
 
 
 def timing_of(schedule: Schedule) -> str:
@@ -34,13 +39,37 @@ def overlap_of(schedule: Schedule) -> str:
     return "1" if schedule.when_full == "wait" else f"1,{schedule.when_full}"
 
 
-def first_rows(deployment: Deployment, now_ms: int, states: Sequence[ScheduleState] = ()) -> list[ScheduleRow]:
-    """Its schedules from now on; what `states` say has been is not repeated."""
-    last = {state.id: _ms(state.last_at) for state in states}
-    return [
-        _row(schedule, None if deployment.paused or schedule.paused else first(schedule, now_ms, last.get(schedule.id)))
-        for schedule in deployment.schedules
-    ]
+def first_rows(
+    deployment: Deployment, now_ms: int, before: Stored | None = None, ahead_ms: int = 0
+) -> list[ScheduleRow]:
+    """Its schedules from now on; what has been of one that was there `before` is not repeated.
+
+    Where its timing changes, what was published up to `ahead_ms` before its instant has not been: it is replaced.
+    """
+    return [_first_row(deployment, schedule, now_ms, before, ahead_ms) for schedule in deployment.schedules]
+
+
+def _first_row(
+    deployment: Deployment, schedule: Schedule, now_ms: int, before: Stored | None, ahead_ms: int
+) -> ScheduleRow:
+    last = _ms(before.schedule_state(schedule.id).last_at) if before else None
+    was = next((each for each in before.document.schedules if each.id == schedule.id), None) if before else None
+    rests = deployment.paused or schedule.paused
+    kept = ""
+    if was and timing_of(was) != timing_of(schedule):
+        last = None if last is None else min(last, now_ms)
+        kept = "" if rests else _kept(deployment.name, schedule, now_ms - round(1000 * was.jitter), now_ms + ahead_ms)
+    return _row(schedule, None if rests else first(schedule, now_ms, last))._replace(kept=kept)
+
+
+def _kept(name: str, schedule: Schedule, begin_ms: int, end_ms: int) -> str:
+    """Runs of instants in this time, and a little after it: somebody else may be quicker."""
+    since = datetime.fromtimestamp((begin_ms - 1) / 1000, UTC)
+    until = datetime.fromtimestamp(end_ms / 1000, UTC) + _SLACK
+    instants = list(islice(takewhile(lambda at: at <= until, upcoming(schedule, since)), _MOST_KEPT + 1))
+    if len(instants) > _MOST_KEPT:
+        return KEEPS_ALL
+    return ",".join(occurrence_id(name, schedule.id, round(1000 * at.timestamp())) for at in instants)
 
 
 def moved_rows(deployment: Deployment, states: Sequence[ScheduleState]) -> list[ScheduleRow]:

@@ -25,13 +25,15 @@ if TYPE_CHECKING:
     from .runs import WireRun
 
 AT_ONCE = 64
+KEEPS_ALL = "*"
 REMEDY = "Is it of a newer release? `sluice deployment delete` removes it and its schedules, which rest meanwhile"
 
 
 class ScheduleRow(NamedTuple):
     """A schedule as `deploy` takes it: `timing` changes when its instants do; no `next_ms`: it has none.
 
-    `last_ms` is where it was in another pool.
+    `last_ms` is where it was in another pool. `kept` has run ids, by commas, of instants that stay when its timing
+    changes; KEEPS_ALL: all do.
     """
 
     id: str
@@ -39,6 +41,7 @@ class ScheduleRow(NamedTuple):
     next_ms: int | None
     overlap: str = ""
     last_ms: int | None = None
+    kept: str = ""
 
 
 class Due(NamedTuple):
@@ -104,7 +107,7 @@ class DeploymentStore:
         flat = [
             part
             for row in schedules
-            for part in (row.id, row.timing, _text(row.next_ms), row.overlap, _text(row.last_ms))
+            for part in (row.id, row.timing, _text(row.next_ms), row.overlap, _text(row.last_ms), row.kept)
         ]
         packed = codec.pack(document.document())
         slug, pool = slug_of(document.name), document.pool

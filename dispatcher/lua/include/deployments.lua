@@ -1,6 +1,7 @@
 -- deployments: their schedules, and the limits they bring. A slug is a deployment's name as it stands in keys, a
 -- schedule is slug/id. One that has a next instant is in `schedules`.
--- include: limiting
+-- include: limiting cancelling
+local REPLACED_AT_MOST = 256
 
 -- Ids of the schedules of a deployment, as it was written last.
 local function schedule_ids(slug)
@@ -29,8 +30,19 @@ local function ring()
   call('XADD', root .. ':bell', 'MAXLEN', 1, '*', 'at', now_text)
 end
 
+-- Runs that were published for later than now are not to begin, but those that are kept: the new timing has them too.
+local function replace_prepared(member, kept)
+  local prepared = root .. ':prepared:' .. member
+  for _, id in ipairs(call('ZRANGEBYSCORE', prepared, '(' .. now_text, '+inf', 'LIMIT', 0, REPLACED_AT_MOST)) do
+    if not string.find(kept, string.sub(id, 1, 32), 1, true) then
+      cancel_run(id, 'schedule_changed')
+      call('ZREM', prepared, id)
+    end
+  end
+end
+
 local function remove_schedule(member)
   set_next(member, '')
-  call('DEL', root .. ':schedule:' .. member)
+  call('DEL', root .. ':schedule:' .. member, root .. ':prepared:' .. member)
   bring_limit('schedule:' .. member, '')
 end
