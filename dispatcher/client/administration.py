@@ -68,7 +68,9 @@ class Pools:
             found = await self._lister.find(name, _CANCELLABLE, limit=64)
             runs = [*(run.id for run in found.rows), *found.unreadable][:64]
             statuses = await self._runs.cancel(name, runs) if runs else []
-            cancel = any(status.startswith("cancel") for status in statuses)
+            # One that cannot be read is found again however often its worker is asked.
+            asked = {run for run, status in zip(runs, statuses, strict=True) if status == "cancelling"}
+            cancel = "cancelled" in statuses or bool(asked - found.unreadable.keys())
         await self._store.delete(name)
 
     async def template(self, name: str) -> dict[str, Any]:

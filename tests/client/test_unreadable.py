@@ -6,7 +6,9 @@ import pytest
 import redis
 
 from dispatcher import Client
-from dispatcher.errors import DecodeError, DeploymentNotFound, PartlyUnreadable
+from dispatcher.errors import DecodeError, DeploymentNotFound, PartlyUnreadable, PoolHoldsRuns
+from dispatcher.names import lane_name
+from dispatcher.store import Joining
 from tests.support.stack import Stack
 from tests.support.unreadable import ROOT, spoil_deployment, spoil_run
 
@@ -45,6 +47,23 @@ async def test_a_run_that_cannot_be_read_is_cancelled_like_any_other(client: Cli
     spoil_run(connection, odd.id)
     await client.pools.delete("default", cancel=True)
     assert await client.pools.list() == []
+
+
+async def test_a_pool_whose_worker_has_a_run_that_cannot_be_read_says_so_instead_of_asking_for_ever(
+    client: Client, connection: "redis.Redis"
+) -> None:
+    odd = await client.publish("f")
+    workers = client._store.workers
+    await workers.join("default", Joining("w-1", lane_name(), 1, 600_000, "function", auto_start=True, info={}))
+    turn = await workers.turn("default", "w-1", 0, offer=True, ends=())
+    spoil_run(connection, odd.id)
+    with pytest.raises(PoolHoldsRuns):
+        await client.pools.delete("default", cancel=True)
+    assert connection.hget(f"{ROOT}:run:{odd.id}", "state") == b"cancelling"
+    end = (odd.id, turn.runs[0].token, "cancelled", "asked", b"")
+    await workers.turn("default", "w-1", turn.last, offer=False, ends=end)
+    await workers.leave("default", "w-1")
+    await client.pools.delete("default", cancel=True)
 
 
 async def test_a_list_of_deployments_has_those_that_can_be_read_and_the_other_can_be_deleted(
