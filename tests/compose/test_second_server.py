@@ -47,7 +47,7 @@ def _nothing_was_lost(stack: Stack, told: dict[str, Outcome]) -> int:
 
 @pytest.mark.docker
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1200)
 def test_the_replica_takes_over_from_a_killed_master_and_stays_the_master(stack: Stack):
     stack.wait_until_in_step("redis")
     with stack.publish_until_stopped(COMMAND, "replicated", "fast") as publishing:

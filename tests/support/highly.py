@@ -17,7 +17,7 @@ PROGRAM = Path(__file__).parent / "programs" / "going_on.py"
 NOTES = "/var/lib/sluice/notes"
 SERVERS = ("redis", "redis-replica")
 SENTINELS = ("sentinel-1", "sentinel-2", "sentinel-3")
-_SECONDS = 240.0
+_SECONDS = 600.0
 
 
 class Outcome(TypedDict):
