@@ -32,7 +32,7 @@ local suspects = call('HGET', root .. ':worker:' .. name, 'missing') or ''
 local still = {}
 for _, id in ipairs(missing) do
   if string.find(' ' .. suspects .. ' ', ' ' .. id .. ' ', 1, true) then
-    take_back(read_record(id), read_facts(id), name)
+    take_back(read_record(id), read_claim(id), worker)
   else
     still[#still + 1] = id
   end

@@ -29,12 +29,12 @@ if name then
   local worker = read_worker(name)
   local site = call('HGET', root .. ':worker:' .. name, 'site')
   for _, id in ipairs(call('ZRANGE', worker.held, 0, 63)) do
-    local facts = read_facts(id)
+    local facts = read_claim(id)
     if may_be_adopted(site, facts) then
       orphan(worker, id, site)
       orphaned = orphaned + 1
     else
-      take_back(read_record(id), facts, name)
+      take_back(read_record(id), facts, worker)
       taken = taken + 1
     end
   end

@@ -151,7 +151,7 @@ def test_facts_have_this_order():
     written = {
         name
         for source in LUA.values()
-        for line in re.findall(r"'HMGET', root \.\. ':run:' \.\. id,\s+([^)]*)\)", source)
+        for line in re.findall(r"'HMGET', (?:root \.\. ':run:' \.\. id|key),\s+([^)]*)\)", source)
         for name in re.findall(r"'(\w+)'", line)
     }
     assert written

@@ -59,7 +59,7 @@ MUTANTS = [
     Mutant("a lost reply not repeated", "if seen < worker.number then", "if next(given) then"),
     Mutant("floor not moved after a gap", "then floor = now + lease end", "then floor = floor end"),
     Mutant("lease clamp missing", "now + lease + 1, '+inf'", "'+inf', '+inf'"),
-    Mutant("crash not charged", "or 0) + (crashed and 1 or 0)", "or 0)"),
+    Mutant("crash not charged", "crashes, token = one_more(crashes), one_more(token)", "token = one_more(token)"),
     Mutant("idempotency ignored", "if known then return 'same ' .. known end", ""),
     Mutant("an id published twice", "if call('EXISTS', root .. ':r:' .. id) == 1 then return 'exists' end", ""),
     Mutant(
@@ -76,7 +76,7 @@ MUTANTS = [
     Mutant("retry keeps its slot", FINISHED, f"if outcome ~= 'retry' then {FINISHED} end"),
     Mutant("token does not grow", "math.max(now, tonumber(row[3]) + 1)", "now"),
     Mutant("deadline ignored", "if deadline and deadline <= now then return true end", ""),
-    Mutant("order outlives its run", "call('HDEL', root .. ':orders:' .. worker, record.id)", ""),
+    Mutant("order outlives its run", "call('HDEL', root .. ':orders:' .. worker.name, record.id)", ""),
     Mutant(
         "suspended runs keep their slots",
         "release_scopes(id, bucket)\nmark_suspended(worker, id, bucket)",

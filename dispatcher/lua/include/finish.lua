@@ -12,7 +12,7 @@ local function finish(worker, id, token, outcome, argument, result)
   if facts.state == 'cancelling' then call('HDEL', root .. ':orders:' .. worker.name, id) end
   if outcome == 'lost' then
     -- here: losing
-    take_back(record, facts, worker.name)
+    take_back(record, facts, worker)
     return nil
   end
   release(id, parse_bucket(record.bucket), worker.held, facts)

@@ -1,11 +1,23 @@
 -- losing: runs that leave a worker without an end.
 -- include: taking slots runs counting
 
+-- The next number, as text, worked out once a call: most runs of a worker have the same token. See now_text.
+local following = {}
+local function one_more(text)
+  local found = following[text]
+  if not found then
+    found = string.format('%d', (tonumber(text) or 0) + 1)
+    following[text] = found
+  end
+  return found
+end
+
 -- Out of a worker's hands, back to the front of its bucket. After a loss a new token fences who may still hold it.
 local function requeue(record, facts, crashed)
-  local crashes = (tonumber(facts.crashes) or 0) + (crashed and 1 or 0)
-  call('HSET', root .. ':run:' .. record.id, 'state', 'queued', 'worker', '', 'crashes', crashes, 'entered', now_text,
-    'token', tonumber(facts.token) + (crashed and 1 or 0))
+  local crashes, token = facts.crashes, facts.token
+  if crashed then crashes, token = one_more(crashes), one_more(token) end
+  call('HSET', facts.key, 'state', 'queued', 'worker', '',
+    'crashes', crashes == '' and '0' or crashes, 'entered', now_text, 'token', token)
   write_flags(record, HAS_FACTS)
   put_front(parse_bucket(record.bucket), record)
   event('requeued', crashed and 'worker_lost' or 'handed_back', record.id)
@@ -26,13 +38,14 @@ local function end_cancelling(record, facts, reason)
   end
 end
 
--- A run that nobody executes any more: charged one crash, and ended when its budget is spent.
+-- A run that nobody executes any more: charged one crash, and ended when its budget is spent. `facts` may be a claim.
 local function charge(record, facts)
   add(tally_of(tallies, parse_bucket(record.bucket).queue), 'reclaimed', 1)
   local crashes = tonumber(facts.crashes) or 0
   if facts.state == 'cancelling' then
-    end_cancelling(record, facts, 'worker_lost')
+    end_cancelling(record, read_facts(record.id), 'worker_lost')
   elseif crashes + 1 >= read_pool().crashes then
+    facts = read_facts(record.id)
     facts.crashes = crashes + 1
     terminate(record, facts, 'crashed', 'worker_lost', '')
   else
@@ -42,7 +55,7 @@ end
 
 -- A run whose worker is lost.
 local function take_back(record, facts, worker)
-  release(record.id, parse_bucket(record.bucket), root .. ':slots:worker:' .. worker, facts)
-  if facts.state == 'cancelling' then call('HDEL', root .. ':orders:' .. worker, record.id) end
+  release(record.id, parse_bucket(record.bucket), worker.held, facts)
+  if facts.state == 'cancelling' then call('HDEL', root .. ':orders:' .. worker.name, record.id) end
   charge(record, facts)
 end

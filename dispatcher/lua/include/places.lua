@@ -64,6 +64,7 @@ local function verify_queued(record, bucket)
   elseif not streamed and not fronted and violated('lost', record.id) then
     if is_empty(bucket) then leave(bucket) end -- it may be parked still
     put_front(bucket, record)
+    flush_released()
   end
   if streamed or fronted then verify_reach(bucket) end
 end
@@ -86,7 +87,7 @@ local function verify_held(record, facts, bucket)
   end
   if not is_held(record.id, facts) then
     if violated('stranded', record.id) then
-      take_back(record, facts, facts.worker)
+      take_back(record, facts, read_worker(facts.worker))
       flush_released() -- else its slots would be taken for leaked ones
     end
     return

@@ -9,10 +9,12 @@ local function has(flags, flag)
 end
 
 local function read_record(id)
-  local raw = call('GET', root .. ':r:' .. id)
+  local key = root .. ':r:' .. id
+  local raw = call('GET', key)
   if not raw then return nil end
   local _, flags, ms, seq, size = struct.unpack(HEADER, raw)
-  local record = {id = id, raw = raw, flags = flags, ms = ms, seq = seq, bucket = string.sub(raw, 15, 14 + size)}
+  local bucket = string.sub(raw, 15, 14 + size)
+  local record = {id = id, key = key, raw = raw, flags = flags, ms = ms, seq = seq, bucket = bucket}
   if has(flags, TERMINAL) then
     record.facts = string.sub(raw, 19 + size, 18 + size + struct.unpack('>I4', raw, 15 + size))
   end
@@ -27,7 +29,7 @@ end
 local function write_flags(record, flag)
   if has(record.flags, flag) then return end
   record.flags = record.flags + flag
-  call('SETRANGE', root .. ':r:' .. record.id, 1, string.char(record.flags))
+  call('SETRANGE', record.key, '1', string.char(record.flags)) -- see now_text
 end
 
 -- The whole record is written anew: its name has another length.

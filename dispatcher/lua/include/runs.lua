@@ -3,13 +3,25 @@
 
 -- runs: transitions of one run, shared by the scripts that cause them.
 local function read_facts(id)
-  local row = call('HMGET', root .. ':run:' .. id,
-    'state', 'attempt', 'crashes', 'token', 'worker', 'admitted', 'started', 'infrastructure',
-    'suspended')
+  local key = root .. ':run:' .. id
+  local row = call('HMGET', key, 'state', 'attempt', 'crashes', 'token', 'worker', 'admitted', 'started',
+    'infrastructure', 'suspended')
   if not row[1] then return nil end
   return {
-    state = row[1], attempt = row[2] or '', crashes = row[3] or '', token = row[4] or '', worker = row[5] or '',
-    admitted = row[6] or '', started = row[7] or '', infrastructure = row[8] or '', suspended = row[9] == '1',
+    key = key, state = row[1], attempt = row[2] or '', crashes = row[3] or '', token = row[4] or '',
+    worker = row[5] or '', admitted = row[6] or '', started = row[7] or '', infrastructure = row[8] or '',
+    suspended = row[9] == '1',
+  }
+end
+
+-- What taking it back asks for: half as dear, and thousands are taken back at once.
+local function read_claim(id)
+  local key = root .. ':run:' .. id
+  local row = call('HMGET', key, 'state', 'token', 'crashes', 'infrastructure', 'suspended')
+  if not row[1] or row[5] then return read_facts(id) end
+  return {
+    key = key, state = row[1], token = row[2] or '', crashes = row[3] or '', infrastructure = row[4] or '',
+    suspended = false,
   }
 end
 
@@ -36,7 +48,7 @@ local function terminate(record, facts, state, reason, result)
   else
     packed = cmsgpack.pack({state, reason, 0, 0, 0, '', '', 0, 0, now, result})
   end
-  call('SET', root .. ':r:' .. record.id, final_record(record, packed))
+  call('SET', record.key, final_record(record, packed))
   call('DEL', root .. ':run:' .. record.id)
   call('XADD', root .. ':finished', '*', state, record.id)
   if has(record.flags, HAS_EXPIRY) then call('ZREM', root .. ':due', 'x' .. record.id) end

@@ -1,4 +1,5 @@
 -- slots: scopes are sets of run ids, never counters. What a call releases leaves each set in one step, then wakes.
+-- What it returned to the front of a bucket enters there in one step, too.
 -- include: rooms
 
 local function release_from(scope, id)
@@ -24,6 +25,7 @@ local function release(id, bucket, worker, facts)
 end
 
 local function flush_released()
+  for bucket, members in pairs(returned) do call('ZADD', bucket.front, unpack(members)) end
   local before = {}
   for key in pairs(touched_keys) do before[key] = key_room(key) end
   for scope, ids in pairs(released) do
@@ -43,5 +45,5 @@ local function flush_released()
     for _, queue in ipairs(open_queues) do ready_queue(queue) end
     for _, key in ipairs(open_keys) do wake_key(key) end
   end
-  released, touched_queues, touched_keys = {}, {}, {}
+  released, returned, touched_queues, touched_keys = {}, {}, {}, {}
 end

@@ -3,6 +3,6 @@ local pool, queues, limits, policies, counts = nil, {}, {}, {}, {}
 local parsed, workers = {}, {}
 local changes = {depth = {}, later = {}}
 local tallies, arrivals, claims = {}, {}, {}
-local released, touched_queues, touched_keys = {}, {}, {}
+local released, returned, touched_queues, touched_keys = {}, {}, {}, {}
 local given, pushes, pushed = {}, {}, {}
 local PRIORITY_STEP = 2 ^ 39

@@ -1,11 +1,24 @@
 -- taking: runs that come back to the front of their bucket, and runs that leave it, at its head or in its middle.
 -- include: backlog parking
 
+local RETURNED_AT_ONCE = 64
+
 -- Back in its old place: the score is the original entry, 12 bits of its sequence kept (exact until the year 2090).
+-- It is there when `flush_released` was called: one ZADD for all of them.
 local function put_front(bucket, record)
   local was_empty = is_empty(bucket)
   local score = (record.ms - 1600000000000) * 4096 + math.min(record.seq, 4095)
-  call('ZADD', bucket.front, string.format('%.0f', score), record.id)
+  local members = returned[bucket]
+  if not members then
+    members = {}
+    returned[bucket] = members
+  end
+  members[#members + 1] = string.format('%d', score)
+  members[#members + 1] = record.id
+  if #members == 2 * RETURNED_AT_ONCE then -- so that no call unpacks more than Lua's stack takes
+    call('ZADD', bucket.front, unpack(members))
+    returned[bucket] = nil
+  end
   bucket.empty = false
   change('depth', bucket.queue, 1)
   if was_empty then awaken(bucket) end

@@ -6,7 +6,7 @@ local function take_back_unconfirmed()
     local worker = read_worker(name)
     worker.pushed = worker.pushed or 0
     local ids = call('ZRANGEBYSCORE', worker.held, worker.pushed, '+inf', 'LIMIT', 0, 64)
-    for _, id in ipairs(ids) do take_back(read_record(id), read_facts(id), name) end
+    for _, id in ipairs(ids) do take_back(read_record(id), read_claim(id), worker) end
     taken = taken + #ids
     if #ids < 64 then confirm(worker) end
   end
