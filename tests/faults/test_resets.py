@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
+import redis
 
 from dispatcher.errors import ServerUnreachable
 from dispatcher.store.link import Link
+from tests.support.waiting import wait_until
 
 uvloop = pytest.importorskip("uvloop", reason="the extra `speed` is not installed")
 
@@ -50,6 +52,21 @@ def test_a_turn_says_that_the_server_was_away(redis_url: str):
         with pytest.raises(ServerUnreachable, match="reset"):
             await link.run(scripts.load("sweep"), link.turns, "nobody", 0)
         await link.run(scripts.load("sweep"), link.turns, "nobody", 0)
+
+    on_uvloop(redis_url, act)
+
+
+def test_an_answer_that_is_cut_off_while_nobody_takes_it_is_a_lost_connection(redis_url: str):
+    async def act(link: Link) -> None:
+        await link.client.set("large", b"x" * 2_000_000)
+        connection = link.calls.connection
+        await connection.send_command("GET", "large")
+        await wait_until(lambda: connection._reader._paused, description="there is more than the reader keeps")
+        reset(link.calls)
+        await asyncio.sleep(0)
+        with pytest.raises(redis.exceptions.ConnectionError):
+            await connection.read_response()
+        await link.client.delete("large")
 
     on_uvloop(redis_url, act)
 
