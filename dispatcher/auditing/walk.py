@@ -7,6 +7,8 @@ from .report import Report, Violation
 
 _AT_ONCE = 32
 _SCANNED = 1_000
+_PAGES = 5
+"""Of the server's keys in a step, while they are all other pools': passing over 200 costs it some 0.05 ms."""
 _QUEUE = "queue:"
 
 
@@ -42,7 +44,7 @@ class Walk:
         """Look at the next keys, about `at_once` of the server's: how many things were seen, and what is wrong."""
         if self._queues is None:
             raise RuntimeError("this walk is over")
-        self._cursor, names = await self._store.scan(self._pool, self._cursor, self._at_once)
+        names = await self._next()
         self._queues += (name for name in names if name.startswith(_QUEUE))
         names = [name for name in names if not name.startswith(_QUEUE)]
         if not self._cursor:
@@ -54,6 +56,15 @@ class Walk:
             looked += seen
             violations += (Violation(what, word) for what, word in found)
         return looked, violations
+
+    async def _next(self) -> list[str]:
+        """A page with keys of this pool. Others' are passed over, else one that is small beside them takes hours."""
+        names: list[str] = []
+        for _ in range(_PAGES):
+            self._cursor, names = await self._store.scan(self._pool, self._cursor, self._at_once)
+            if names or not self._cursor:
+                break
+        return names
 
 
 async def _begin(store: AuditStore, pool: str) -> Ledger | None:

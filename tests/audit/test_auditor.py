@@ -7,6 +7,7 @@ import redis
 
 from dispatcher import Client
 from dispatcher.auditing import Auditor, audit_pool, auditor
+from dispatcher.auditing.walk import Walk
 from dispatcher.clock import SystemClock
 from dispatcher.names import lane_name
 from dispatcher.store import Joining, Store
@@ -182,6 +183,22 @@ async def test_keys_are_looked_at_where_more_slots_are_held_than_can_be_told(
     one = Auditor(store.audit, "default", "a", SetClock())
     await one.step()
     assert len([found for found in one.violations if found.what == "leaked"]) == 64
+
+
+async def test_a_small_pool_beside_a_large_one_is_walked_in_few_steps(store: Store, connection: "redis.Redis") -> None:
+    async with Client(store.link.url) as client:
+        lost = await client.publish("f")
+    connection.delete(f"{ROOT}:backlog:default|")
+    for start in range(0, 40_000, 1_000):
+        connection.mset({f"sluice:{{other}}:r:{number}": "" for number in range(start, start + 1_000)})
+    walk, steps, found = Walk(store.audit, "default", auditor.KEYS_AT_ONCE, repair=False), 0, []
+    while not walk.is_over:
+        _, violations = await walk.step()
+        found += [f"{violation.what} {violation.word}" for violation in violations]
+        steps += 1
+    assert f"lost {lost.id}" in found
+    assert steps < 40_000 / auditor.KEYS_AT_ONCE / 2
+    connection.flushdb()
 
 
 async def test_a_run_that_waits_beside_an_idle_worker_is_found(store: Store, connection: "redis.Redis") -> None:
