@@ -101,6 +101,16 @@ class Server:
         """Return how many commands it has executed, those inside scripts included."""
         return int(self.info()["total_commands_processed"])
 
+    def set(self, name: str, value: str) -> None:
+        """Change a setting."""
+        self._ask(f"CONFIG SET {name} {value}")
+
+    def follow(self, master: "Server") -> None:
+        """Become the replica of another server; return when it is in step."""
+        master.set("repl-diskless-sync-delay", "0")
+        self._ask(f"REPLICAOF 127.0.0.1 {master.port}")
+        wait_for(lambda: self.info().get("master_link_status") == "up", "the replica is in step")
+
     def __enter__(self) -> Self:
         wait_for(self._answers, "the server answers")
         return self
@@ -109,6 +119,11 @@ class Server:
         self._process.kill()
         self._process.wait()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _ask(self, command: str) -> None:
+        answer = self._call(command)
+        if not answer.startswith("+OK"):
+            raise RuntimeError(f"the server answered {command} with {answer}")
 
     def _call(self, command: str) -> str:
         """Return the raw answer to one command, on a connection of its own."""

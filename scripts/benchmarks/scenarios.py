@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
+from benchmarks.durability import durability
 from benchmarks.harness import Context, Meter, Result, percentiles
 from benchmarks.machine import Process, wait_for
 
@@ -104,6 +105,7 @@ SCENARIOS: dict[str, Callable[[Context], Result]] = {
     "parked": parked,
     "backlog": backlog,
     "memory": memory,
+    "durability": durability,
 }
 
 

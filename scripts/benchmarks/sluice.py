@@ -1,5 +1,8 @@
 """Sluice itself, with everything on: a pool limit, claim tokens, leases, events, results, the services beside it."""
 
+from functools import partial
+
+from benchmarks.durability import LEVELS
 from benchmarks.harness import Programs
 from benchmarks.program import Options, Recorder, main, payload, publishing, sending
 from benchmarks.scenarios import SCENARIOS
@@ -48,9 +51,9 @@ async def fill(options: Options) -> None:
             )
 
 
-async def publish(options: Options) -> dict[str, float]:
+async def publish(options: Options, durability: str = "fast") -> dict[str, float]:
     """Publish as clients do."""
-    async with Client(options.url, pool=_POOL) as client:
+    async with Client(options.url, pool=_POOL, durability=durability) as client:
         await _prepare(client, options)
 
         async def one(number: int) -> None:
@@ -105,6 +108,7 @@ if __name__ == "__main__":
         {
             "fill": fill,
             "publish": publish,
+            **{f"publish-{level}": partial(publish, durability=level) for level in LEVELS},
             "send": send,
             "worker": worker,
             "dispatcher": dispatcher,
