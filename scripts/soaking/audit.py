@@ -27,6 +27,9 @@ class Audit:
         )  # fmt: skip
         try:
             out, err = await asyncio.wait_for(process.communicate(), PATIENCE)
+        except TimeoutError:
+            process.kill()
+            out, err = await process.communicate()
         except BaseException:
             process.kill()
             raise

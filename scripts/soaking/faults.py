@@ -79,8 +79,8 @@ class Faults:
             return self._disturb
         return {
             "kill": self._signal, "stop": self._signal, "freeze": self._freeze, "freeze-long": self._freeze,
-            "redis-kill": self._kill_server, "replica-kill": self._kill_beside, "sentinel-kill": self._kill_beside,
-            "script-flush": self._tell_server, "client-kill": self._tell_server,
+            "redis-kill": self._kill_server, "cut-kill": self._kill_beside, "replica-kill": self._kill_beside,
+            "sentinel-kill": self._kill_beside, "script-flush": self._tell_server, "client-kill": self._tell_server,
             "debug-sleep": self._tell_server, "memory": self._fill, "limit": self._limit, "pause": self._pause,
         }[planned.kind]  # fmt: skip
 
@@ -103,9 +103,14 @@ class Faults:
         await self._server.away(planned.seconds)
 
     async def _kill_beside(self, planned: Planned) -> None:
-        if isinstance(self._server, Trio):
-            replica, sentinel = self._server.replica_away, self._server.sentinel_away
-            await (replica if planned.kind == "replica-kill" else sentinel)(planned.seconds)
+        if not isinstance(self._server, Trio):
+            return
+        if planned.kind == "cut-kill":
+            await self._server.away(0.0, cut_off=planned.seconds)
+        elif planned.kind == "replica-kill":
+            await self._server.replica_away(planned.seconds)
+        else:
+            await self._server.sentinel_away(planned.seconds)
 
     async def _tell_server(self, planned: Planned) -> None:
         words: dict[str, tuple[str | float, ...]] = {

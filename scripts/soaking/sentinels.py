@@ -1,6 +1,7 @@
 """A master, its replica and three sentinels: the master is killed, and the other one takes its place."""
 
 import asyncio
+import signal
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -136,12 +137,20 @@ class Trio:
             await sentinel.start()
         await self._until_whole()
 
-    async def away(self, seconds: float) -> None:
-        """Kill the master without a warning; after so many seconds and the failover it comes back as a replica."""
+    async def away(self, seconds: float, *, cut_off: float = 0.0) -> None:
+        """Kill the master without a warning; after so many seconds and the failover it comes back as a replica.
+
+        With `cut_off`, its replica hears nothing of its last seconds: what it acknowledges in them dies with it.
+        """
         async with self._busy:
             await self._until_whole()
             old, new = await self._roles()
+            if cut_off:
+                new.send(signal.SIGSTOP)
+                await old.connection.execute_command("CLIENT", "KILL", "TYPE", "replica")
+                await asyncio.sleep(cut_off)
             at = await old.crash()
+            new.send(signal.SIGCONT)
             self.failovers.append(at)
             await until(lambda: _is_master(new), "the replica is promoted")
             await until(lambda: self._all(lambda one: one.follows(new.port)), "the sentinels name it")

@@ -129,6 +129,11 @@ class Redis:
         await self.connection.connection_pool.disconnect()
         return at
 
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        if self._child is not None:
+            os.kill(self._child.pid, number)
+
     async def away(self, seconds: float) -> None:
         """Kill it, leave it dead for some seconds, start it again."""
         at = await self.kill()

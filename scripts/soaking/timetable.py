@@ -19,17 +19,17 @@ GROUPS: dict[str, Mapping[str, int]] = {
     "redis": {"redis-kill": 1, "script-flush": 2, "client-kill": 2, "debug-sleep": 1, "memory": 1},
     "network": {"delay": 1, "black-hole": 2, "reset": 1, "one-way": 2, "narrow": 1},
     "changes": {"limit": 3, "pause": 1},
-    "sentinels": {"replica-kill": 1, "sentinel-kill": 1},
+    "sentinels": {"cut-kill": 1, "replica-kill": 1, "sentinel-kill": 1},
 }
 """How often each kind comes in a round. A round is shuffled, so that every kind comes before one comes too often."""
-NOT_OF = {"one": {"replica-kill", "sentinel-kill"}, "sentinel": {"debug-sleep", "memory"}}
+NOT_OF = {"one": {"cut-kill", "replica-kill", "sentinel-kill"}, "sentinel": {"debug-sleep", "memory"}}
 """What a topology cannot have done to it. A master that sleeps is replaced, and goes on beside the other one when it
 wakes: what it acknowledges then is promised to nobody but to replicated publishes, and nothing could be judged."""
 KINDS = tuple(kind for group in GROUPS.values() for kind in group)
 _SECONDS = {
     "freeze": (0.03, 0.6), "freeze-long": (1.2, 2.0), "redis-kill": (0.03, 2.0), "debug-sleep": (0.03, 0.5),
     "memory": (0.2, 0.8), "delay": (0.1, 0.9), "black-hole": (0.1, 1.8), "one-way": (0.1, 0.9), "narrow": (0.1, 0.9),
-    "pause": (0.1, 0.7), "replica-kill": (0.03, 1.0), "sentinel-kill": (0.3, 3.0),
+    "pause": (0.1, 0.7), "cut-kill": (0.03, 0.4), "replica-kill": (0.03, 1.0), "sentinel-kill": (0.3, 3.0),
 }  # fmt: skip
 """How long each lasts, in leases, from and to."""
 QUIET = 2.0
@@ -89,7 +89,7 @@ def draw(seed: int, duration: float, mix: Mapping[str, int], lease: float) -> li
             rng.shuffle(round_)
         planned = _plan(rng, at, round_.pop(), lease)
         plan.append(planned)
-        if planned.kind in {"redis-kill", "memory", "debug-sleep", "replica-kill"}:
+        if planned.kind in {"redis-kill", "memory", "debug-sleep", "cut-kill", "replica-kill"}:
             at += planned.seconds + lease / 2
     return plan
 

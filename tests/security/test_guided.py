@@ -108,13 +108,24 @@ def test_a_decoder_that_is_not_tried_at_all_is_a_fault(campaign: Callable[..., A
     assert "SyntaxError" in sentence
 
 
-def test_a_finding_is_tried_again_by_its_file(tmp_path: Path):
+def test_a_finding_is_tried_again_by_its_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.syspath_prepend(ROOT / "scripts")
+    from fuzzing import cli
+
+    def again(*words: str | Path) -> tuple[object, str]:
+        monkeypatch.setattr(sys, "argv", ["fuzz", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return ended.value.code, "".join(capsys.readouterr())
+
     (tmp_path / "finding").write_bytes(b"\xc1")
-    done = fuzz("--only", "result", "--input", tmp_path / "finding")
-    assert done.returncode == 0
-    assert "1 refused" in done.stdout
-    assert fuzz("--only", "result", "--input", tmp_path / "missing").returncode == 2
-    assert "wants the decoder" in fuzz("--input", tmp_path / "finding").stderr
+    code, said = again("--only", "result", "--input", tmp_path / "finding")
+    assert code == 0
+    assert "1 refused" in said
+    assert again("--only", "result", "--input", tmp_path / "missing")[0] == 2
+    assert "wants the decoder" in again("--input", tmp_path / "finding")[1]
 
 
 def test_without_atheris_the_answer_says_where_there_is_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

@@ -44,12 +44,13 @@ def test_nothing_is_lost_doubled_or_over_a_limit_under_two_minutes_of_faults(tmp
 @pytest.mark.timeout(400)
 def test_nothing_that_was_acknowledged_as_replicated_is_lost_when_masters_die(tmp_path: Path):
     require("redis")
-    mix = "redis-kill=3,kill=2,replica-kill,sentinel-kill,black-hole,limit"
-    words = ("--topology", "sentinel", "--seed", 3, "--duration", "20s", "--rate", 20, "--faults", mix)
+    mix = "redis-kill,cut-kill,kill,sentinel-kill,limit"
+    words = ("--topology", "sentinel", "--seed", 4, "--duration", "15s", "--rate", 20, "--faults", mix)
     done = soak(*words, "--json", tmp_path / "table")
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     rows = {line["what"]: line["seen"] for line in json.loads((tmp_path / "table").read_text())["lines"]}
     assert "redis-kill" in rows["faults: redis"]
+    assert "cut-kill" in rows["faults: sentinels"]
     assert int(rows["runs asked for, acknowledged"].split(", ")[1]) > 20
 
 
@@ -70,7 +71,7 @@ def test_what_a_topology_cannot_have_is_refused(words: tuple[str, ...], said: st
 def test_sentinels_have_faults_of_their_own():
     lines = soak("--seed", 1, "--topology", "sentinel", "--duration", "5m", "--plan").stdout.splitlines()
     kinds = {line.split()[2] for line in lines}
-    assert kinds >= {"redis-kill", "replica-kill", "sentinel-kill", "black-hole", "kill"}
+    assert kinds >= {"redis-kill", "replica-kill", "sentinel-kill", "black-hole", "kill", "cut-kill"}
     assert not kinds & {"debug-sleep", "memory"}
 
 
