@@ -131,7 +131,7 @@ def _peaks(
             ends = [ms for ms in (execution.ended_ms, claim.ended_ms if claim else 0) if ms]
             parts = claim.parts(execution.began_ms, min(ends)) if claim and ends else ()
             for begin, end in parts:
-                if begin < end and not failovers.crosses(begin, end):
+                if begin < end and not failovers.touches(begin, end):
                     for scope in seen.scopes:
                         edges.setdefault(scope, []).extend([(begin, 1), (end, -1)])
     for scope, found in edges.items():

@@ -233,7 +233,7 @@ def test_an_execution_that_no_master_knows_any_more_is_excused_by_the_death_of_o
 
 def test_an_execution_long_before_the_death_of_a_master_is_not_excused(case: Case):
     case.witness += ["start r 700 1 8 701", "end r 700 1 8 750"]
-    case.masters_died = [0.699, 9.0]
+    case.masters_died = [10.701]
     assert case.verdict().doubled == ["r was executed 2 times and admitted 1 times"]
 
 
