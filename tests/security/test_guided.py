@@ -89,6 +89,7 @@ def campaign(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., A
 
 
 @wants_atheris
+@pytest.mark.timeout(300)
 def test_a_fault_that_nobody_meets_by_chance_is_found_told_and_kept(campaign: Callable[..., Any], tmp_path: Path):
     report = campaign(PLANTED, *TOLD, "nothing")
     assert len(report.faults) == len(TOLD)
