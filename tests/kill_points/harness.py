@@ -1,10 +1,10 @@
 """One kill point: a service that dies there, others that come after it, and what must hold then."""
 
-import itertools
 import json
 import os
 import signal
 import socket
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from .reaper import Point, Reaper
 from .scenarios import SCENARIOS, Scenario, fired
 
 PATIENCE = 90.0
-_MORE_LOOKS = 150
+LINGER_SECONDS = 7.5
 ROOT = "sluice:{default}:"
 # What a pool keeps that has no work left and no workers: settings, records, and what tells of what was.
 KEPT = {
@@ -79,14 +79,16 @@ class Death:
         keepers = self._forker.start(self._scenario.keepers, self._url) if self._scenario.keepers else 0
         async with self.reaper as reaper:
             reaper.pid = self._forker.start(self._scenario.victim, reaper.url)
-            await self._live(reaper.pid)
+            code = await self._live(reaper.pid)
+        if code and self._scenario.errand and not self._point:
+            return [f"it ended with {code}: {self._forker.tail()}"]
         if self._point and not self.reaper.has_killed:
             await self._release(keepers)
             return [f"it was not killed: no call {self._point} among {Counter(self.reaper.calls)}"]
-        if self._scenario.keepers != "everybody":
+        if self._scenario.keepers != self._scenario.healers:
             await self._release(keepers)
             self._dead = self._workers()
-            keepers = self._forker.start("everybody", self._url)
+            keepers = self._forker.start(self._scenario.healers, self._url)
         elif self._point:
             again = self._forker.start(self._scenario.victim, self._url)
             if code := await self._forker.ended(again):
@@ -97,19 +99,21 @@ class Death:
         await self._release(keepers)
         return await self._faults()
 
-    async def _live(self, pid: int) -> None:
-        """Until it has died, or done all that it is made to do."""
-
-        asked_since_done = itertools.count()
+    async def _live(self, pid: int) -> int:
+        """Until it has died, or done all that it is made to do; how it ended."""
+        # A reply that is waited for, of a read that blocks, may come after all is done; who is to leave is told to.
+        done_at, lingers = float("inf"), LINGER_SECONDS if self._point and self._point.name != "leave" else 0
 
         async def is_over() -> bool:
+            nonlocal done_at
             if self.reaper.has_killed or state(pid) == "Z":
                 return True
-            # A reply that is waited for, of a read that blocks, may come after all is done.
-            return await self._scenario.is_done(self._url) and (not self._point or next(asked_since_done) > _MORE_LOOKS)
+            if await self._scenario.is_done(self._url):
+                done_at = min(done_at, time.monotonic())
+            return time.monotonic() - done_at >= lingers
 
         await wait_until(is_over, description=f"{self._point} is reached", timeout=PATIENCE, interval=0.05)
-        await self._end(pid, expected=self._scenario.errand and not self._point)
+        return await self._end(pid, expected=self._scenario.errand and not self._point)
 
     async def _end(self, pid: int, *, expected: bool = False) -> int:
         if not expected:
@@ -175,6 +179,8 @@ class Death:
             found += _told_faults([fields["e"] for _, fields in plain.xrange(ROOT + "events")])
             limit = plain.hget(ROOT[:-1], "limit")
             found += _over_limit([fields["e"] for _, fields in plain.xrange(ROOT + "events")], int(limit or 0))
+        if self._scenario.faults:
+            found += await self._scenario.faults(self._url)
         if self._scenario.victim == "scheduler":
             async with redis.asyncio.Redis.from_url(self._url) as plain_async:
                 count = await fired(plain_async)

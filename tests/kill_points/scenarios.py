@@ -1,5 +1,6 @@
 """What each service is made to do, how it begins, when it is done, and what must be there at the end."""
 
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -10,9 +11,13 @@ import redis.asyncio as aredis
 from dispatcher import Client, Publish
 from dispatcher.store import Joining, Store
 
-from .victims import IDS
+from .boxes import opened_twice
+from .functions import IDS
 
 STREAM = "sluice:{default}:publish"
+REJECTED = "sluice:{default}:rejected"
+CRASHES = 50
+"""On a machine that is too busy for leases of 2 s, runs are lost more often than by the one death."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +25,8 @@ class Scenario:
     """One service's. `keepers`: a dispatcher and a scheduler are there all the time; `errand`: it ends by itself.
 
     `begun` prepares the server; `is_done` tells when it did all that it is made to do, and is asked all the time.
-    `states` are those in which its runs must end.
+    `states` are those in which its runs must end, `faults` tells what else is wrong then. `healers` come when it died.
+    It dies at calls `at` these names, at all of them when there are none.
     """
 
     victim: str
@@ -29,6 +35,9 @@ class Scenario:
     states: dict[str, str]
     keepers: str = ""
     errand: bool = False
+    healers: str = "everybody"
+    at: frozenset[str] = frozenset()
+    faults: Callable[[str], Awaitable[list[str]]] | None = None
 
 
 async def _runs(url: str, ids: tuple[str, ...]) -> dict[str, str]:
@@ -41,7 +50,8 @@ async def _runs(url: str, ids: tuple[str, ...]) -> dict[str, str]:
 
 async def _work_begins(url: str) -> None:
     async with Client(url) as client:
-        await client.pools.create("default", limit=3)
+        await client.pools.create("default", limit=3, crashes=CRASHES)
+        await client.pools.create("other")
         await client.limits.set("tenant:*", 1)
         await client.publish_many(
             [
@@ -63,6 +73,12 @@ async def _work_is_done(url: str) -> bool:
     return states == WORKED
 
 
+async def _abroad(url: str) -> list[str]:
+    async with Client(url) as client:
+        found = [f"{run.id} {run.state}" for run in await client.list(pool="other")]
+    return [] if found == [f"{IDS[7]} scheduled"] else [f"in the other pool: {found}"]
+
+
 WORKED = {
     IDS[0]: "completed",
     IDS[1]: "completed",
@@ -74,12 +90,59 @@ WORKED = {
 }
 
 
+# A worker whose infrastructure lives on: runs that are prepared, started, cancelled, left to be adopted.
+
+
+async def _boxes_begin(url: str) -> None:
+    async with Client(url) as client:
+        await client.pools.create("default", type="boxes", limit=3, crashes=CRASHES)
+        await client.publish_many(
+            [
+                Publish("box", {"seconds": 0.3}, {"run_id": IDS[0]}),
+                Publish("box", {"seconds": 1.5}, {"run_id": IDS[1]}),
+                Publish("box", {"seconds": 600}, {"run_id": IDS[2]}),
+                Publish("box", {"seconds": 0.2}, {"run_id": IDS[3], "delay": 1.2}),
+            ]
+        )
+
+
+async def _boxes_are_left(url: str) -> bool:
+    """One of them goes on, where that is not over already."""
+    states = await _runs(url, tuple(BOXED))
+    if states.get(IDS[2]) == "running":
+        async with Client(url) as client:
+            await client.cancel(IDS[2])
+    is_left = states.get(IDS[1]) in {"running", "completed"}
+    return is_left and all(states.get(run_id) == BOXED[run_id] for run_id in (IDS[0], IDS[2]))
+
+
+BOXED = {IDS[0]: "completed", IDS[1]: "completed", IDS[2]: "cancelled", IDS[3]: "completed"}
+
+
+# A worker with runs that cannot be ended, one of which is to be tried again.
+
+
+async def _deafness_begins(url: str) -> None:
+    async with Client(url) as client:
+        await client.pools.create("default", limit=3, crashes=CRASHES)
+        await client.publish_many(
+            [
+                Publish("stubborn", None, {"run_id": IDS[0], "timeout": 0.3}),
+                Publish("stubborn", None, {"run_id": IDS[1], "timeout": 0.3, "retries": 1}),
+                Publish("quick", None, {"run_id": IDS[2]}),
+            ]
+        )
+
+
+DEAF = {IDS[0]: "failed", IDS[1]: "failed", IDS[2]: "completed"}
+
+
 # A dispatcher: a worker that is lost with its runs, one that does not answer a push, entries of intake.
 
 
 async def _care_begins(url: str) -> None:
     async with Client(url) as client, Store(url) as store, aredis.Redis.from_url(url) as plain:
-        await client.pools.create("default", limit=4)
+        await client.pools.create("default", limit=4, crashes=CRASHES)
         await client.publish_many([Publish("quick", None, {"run_id": run_id}) for run_id in IDS[:2]])
         await store.workers.join("default", _joining("lost-1", 2, 400))
         await store.workers.turn("default", "lost-1", 0, offer=True, ends=[])
@@ -110,7 +173,7 @@ CARED = dict.fromkeys(IDS[:5], "completed")
 
 async def _time_begins(url: str) -> None:
     async with Client(url) as client:
-        await client.pools.create("default", limit=2)
+        await client.pools.create("default", limit=2, crashes=CRASHES)
         await client.publish_many(
             [
                 Publish("quick", None, {"run_id": IDS[0], "delay": 0.4}),
@@ -142,19 +205,56 @@ async def fired(plain: Any) -> int:
 
 async def _errand_begins(url: str) -> None:
     async with Client(url) as client:
-        await client.pools.create("default")
+        await client.pools.create("default", crashes=CRASHES)
 
 
 async def _never(url: str) -> bool:
     return False
 
 
+# Somebody at a terminal: entries that were rejected, runs with many children, a disk to be waited for.
+
+
+async def _evening_begins(url: str) -> None:
+    run = json.dumps({"function": "quick", "id": IDS[0]})
+    async with Client(url) as client, aredis.Redis.from_url(url) as plain:
+        await plain.config_set("appendonly", "yes", "appendfsync", "always", "no-appendfsync-on-rewrite", "no")
+        await client.pools.create("default", crashes=CRASHES)
+        await client.queues.create("shut")
+        await client.queues.pause("shut")
+        await client.publish("quick", run_id=IDS[1], queue="shut")
+        await client.publish_many(
+            [Publish("quick", None, {"run_id": kin, "queue": "shut", "parent": IDS[1]}) for kin in KIN]
+        )
+        await plain.xadd(REJECTED, {
+            "stream": "publish", "entry": "1-0", "reason": "an older release knew less", "size": len(run),
+            "format": "run", "reply": "", "head": run,
+        })  # fmt: skip
+        await plain.xadd(STREAM, {"run": "no run at all"})
+
+
+KIN = tuple(f"kin-{number:028d}" for number in range(70))
+"""More than one call cancels."""
+
+
 TIMED = {IDS[0]: "completed", IDS[1]: "completed", IDS[2]: "expired"}
+SEEN_TO = {IDS[0]: "completed", IDS[2]: "completed", **dict.fromkeys((IDS[1], *KIN), "cancelled")}
 RAN = {**dict.fromkeys((*IDS[:4], IDS[5]), "completed"), IDS[4]: "cancelled"}
 
 SCENARIOS = {
-    "worker": Scenario("worker", _work_begins, _work_is_done, WORKED, keepers="keepers"),
+    "worker": Scenario("worker", _work_begins, _work_is_done, WORKED, keepers="keepers", faults=_abroad),
+    "boxes": Scenario(
+        "boxes", _boxes_begin, _boxes_are_left, BOXED, keepers="keepers", healers="everybody with boxes",
+        at=frozenset({"turn", "start", "leave"}), faults=opened_twice,
+    ),
+    "stuck": Scenario(
+        "stuck", _deafness_begins, _never, DEAF, keepers="keepers", at=frozenset({"stuck"}),
+    ),
     "dispatcher": Scenario("dispatcher", _care_begins, _care_is_done, CARED),
     "scheduler": Scenario("scheduler", _time_begins, _time_is_over, TIMED),
     "client": Scenario("client", _errand_begins, _never, RAN, keepers="everybody", errand=True),
-}
+    "terminal": Scenario(
+        "terminal", _evening_begins, _never, SEEN_TO, keepers="everybody", errand=True,
+        at=frozenset({"drain", "putback", "sweep", "mark"}),
+    ),
+}  # fmt: skip

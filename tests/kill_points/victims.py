@@ -1,72 +1,57 @@
-"""What runs in the processes of these tests: services, a worker, a client's errand, and whatever heals afterwards."""
+"""What runs in the processes of these tests: services, workers, a client's errands, and whatever heals afterwards."""
 
 import asyncio
-import contextlib
 import signal
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 import anyio
 
 import dispatcher.service
 import scheduler.service
-from dispatcher import Client, Publish, context
-from dispatcher.errors import Conflict, NotFound
 from dispatcher.settings import read_settings
-from workers import Functions, FunctionWorker, Worker, WorkerOptions
+from workers import FunctionWorker, Worker, WorkerOptions
 from workers.worker import run_worker
 
-LEASE = 2.0
-IDS = tuple(f"run-{number:028d}" for number in range(16))
-functions = Functions()
+from .boxes import Boxes
+from .errands import client, terminal
+from .functions import deaf, functions
+
+OPTIONS = WorkerOptions(lease=2.0, limit=4, grace=20)
+HASTY = WorkerOptions(lease=2.0, limit=4, grace=0, cancel_grace=0.2)
 
 
-@functions.register
-async def quick() -> str:
-    """Return at once."""
-    return context.run_id
+def _at_sigterm() -> anyio.Event:
+    over = anyio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, over.set)
+    return over
 
 
-@functions.register
-async def chatty() -> None:
-    """Write its log and tell its progress, for as long as both are handed on now and then."""
-    context.logger.info("here")
-    context.progress(0.5, "half")
-    await asyncio.sleep(0.8)
-    context.logger.info("there")
+async def _work(url: str, over: anyio.Event) -> None:
+    async with Worker(url, FunctionWorker(functions), OPTIONS) as worker:
+        await run_worker(worker, over)
 
 
-@functions.register
-async def flaky() -> None:
-    """Fail, whatever the attempt."""
-    raise ValueError(context.attempt)
-
-
-@functions.register
-async def child() -> int:
-    """Take longer than its parent waits with its slots kept."""
-    await asyncio.sleep(0.2)
-    return 1
-
-
-@functions.register
-async def parent() -> int:
-    """Wait for a child, without slots meanwhile."""
-    return await context.result(await context.publish("child"), 60)
-
-
-@functions.register
-async def endless() -> None:
-    """Go on until it is cancelled."""
-    await asyncio.sleep(600)
+async def _work_with_boxes(url: str, over: anyio.Event) -> None:
+    async with Worker(url, Boxes(url), HASTY) as worker:
+        await run_worker(worker, over)
 
 
 async def worker(url: str) -> None:
     """A worker that leaves at SIGTERM."""
-    drain = anyio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, drain.set)
-    async with Worker(url, FunctionWorker(functions), WorkerOptions(lease=LEASE, limit=4, grace=20)) as found:
-        await run_worker(found, drain)
+    await _work(url, _at_sigterm())
+
+
+async def boxes(url: str) -> None:
+    """A worker that leaves its infrastructure behind at SIGTERM."""
+    await _work_with_boxes(url, _at_sigterm())
+
+
+async def stuck(url: str) -> None:
+    """A worker whose plain functions cannot be ended: it ends by itself."""
+    deaf.set()
+    async with Worker(url, FunctionWorker(functions), HASTY) as worker:
+        await run_worker(worker, _at_sigterm())
 
 
 async def serve_dispatcher(url: str) -> None:
@@ -81,8 +66,7 @@ async def serve_scheduler(url: str) -> None:
 
 async def keepers(url: str) -> None:
     """A dispatcher and a scheduler, until SIGTERM."""
-    over = anyio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, over.set)
+    over = _at_sigterm()
     async with anyio.create_task_group() as group:
         group.start_soon(serve_dispatcher, url)
         group.start_soon(serve_scheduler, url)
@@ -90,71 +74,31 @@ async def keepers(url: str) -> None:
         group.cancel_scope.cancel()
 
 
-async def everybody(url: str) -> None:
-    """The same with a worker; they end when it has left."""
+async def everybody(work: Callable[[str, anyio.Event], Awaitable[None]], url: str) -> None:
+    """The same with a worker, and another one when that is sent away; they end at SIGTERM, when it has left."""
+    over = _at_sigterm()
     async with anyio.create_task_group() as group:
         group.start_soon(serve_dispatcher, url)
         group.start_soon(serve_scheduler, url)
-        await worker(url)
+        while not over.is_set():
+            await work(url, over)
         group.cancel_scope.cancel()
-
-
-async def client(url: str) -> None:
-    """An errand that may be begun again from its start, wherever it was broken off."""
-    async with Client(url) as client:
-        await _administer(client)
-        await client.publish("quick", run_id=IDS[0], keys=("tenant:1",), idempotency_key="once")
-        await client.publish_many([Publish("quick", None, {"run_id": run_id}) for run_id in IDS[1:4]])
-        await client.publish("quick", run_id=IDS[4], delay=3600)
-        await client.cancel(IDS[4])
-        assert await client.result(IDS[0], 60) == IDS[0]
-        await _deploy(client)
-        await client.retry(IDS[4])
-        assert [line async for line in client.logs(IDS[0])] == []
-        await _tidy(client)
-
-
-async def _administer(client: Client) -> None:
-    for pool in ("default", "other", "brief"):
-        await client.pools.create(pool, if_missing=True)
-    await _unless(Conflict, client.queues.create("reports", priority=7))
-    await client.limits.set("tenant:*", 1)
-    await client.intake.publishers.add("outside")
-    await client.pools.autoscale("default")
-
-
-async def _deploy(client: Client) -> None:
-    far = {"id": "far", "at": "2060-01-01T00:00:00Z"}
-    await _unless(Conflict, client.deploy("nightly", function="quick", schedules=[far]))  # it has moved
-    if (await client.deployments.get("nightly")).pool == "default":
-        await client.deployments.run("nightly", run_id=IDS[5])
-        await client.deployments.move("nightly", "other")
-    await client.deployments.delete("nightly")
-
-
-async def _tidy(client: Client) -> None:
-    await _unless(NotFound, client.intake.publishers.remove("outside"))
-    await client.limits.clear("tenant:*")
-    await _unless(NotFound, client.queues.delete("reports", cancel=True))
-    await _unless(NotFound, client.pools.delete("brief"))
-
-
-async def _unless(known: type[Exception], call: Awaitable[object]) -> None:
-    """It was done already when this errand was broken off."""
-    with contextlib.suppress(known):
-        await call
 
 
 VICTIMS = {
     "worker": worker,
+    "boxes": boxes,
+    "stuck": stuck,
     "dispatcher": serve_dispatcher,
     "scheduler": serve_scheduler,
     "client": client,
+    "terminal": terminal,
     "keepers": keepers,
-    "everybody": everybody,
+    "everybody": partial(everybody, _work),
+    "everybody with boxes": partial(everybody, _work_with_boxes),
 }
 
 
 def run(name: str, url: str) -> None:
     """Be one of them."""
-    asyncio.run(partial(VICTIMS[name], url)())
+    asyncio.run(VICTIMS[name](url))
