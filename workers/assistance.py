@@ -187,8 +187,8 @@ class Assistance:
     def _opened_waiter(self) -> Waiter:
         """Made when the first run waits: it reads its stream over a connection of its own, the inbox has the other."""
         if self._waiter is None:
-            self._waiter_store = Store(self._store.link.url)
-            self._waiter = Waiter(self._waiter_store, self._clock)
+            self._waiter_store = self._store.another()
+            self._waiter = Waiter(self._waiter_store, self._clock, lambda _: f"-{self._place.worker}")
         return self._waiter
 
     async def _wait_all(self, ends: "Sequence[asyncio.Task[End]]", timeout: float | None) -> None:

@@ -25,7 +25,10 @@ if call('EXISTS', root) == 0 then return {'no_pool'} end
 local row = call('HMGET', audit, 'auditor', 'until', 'position', 'checkpoint')
 local until_ms = math.min(tonumber(row[2] or '') or 0, now + TURN_MS)
 if auditor ~= '' then
-  if row[1] ~= auditor and until_ms > now then return {'elsewhere', until_ms - now} end
+  if row[1] ~= auditor and until_ms > now then
+    if row[2] ~= string.format('%.0f', until_ms) then call('HSET', audit, 'until', until_ms) end -- a clock was set back
+    return {'elsewhere', until_ms - now}
+  end
   call('HSET', audit, 'auditor', auditor, 'until', now + TURN_MS)
 end
 if position == 'checkpoint' then return {'checkpoint', row[3] or '', row[4] or ''} end

@@ -47,6 +47,10 @@ class Store:
         self.intake = IntakeStore(self.link)
         self.logs = LogStore(self.link)
 
+    def another(self) -> "Store":
+        """One of the same server, with connections of its own."""
+        return Store(self.link.url)
+
     async def __aenter__(self) -> Self:
         return self
 

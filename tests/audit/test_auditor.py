@@ -82,6 +82,19 @@ async def test_one_at_a_time_has_the_turn_and_the_next_goes_on_from_its_checkpoi
     assert connection.hget(f"{ROOT}:audit", "auditor") == "b"
 
 
+async def test_the_turn_of_one_that_is_gone_runs_out_though_the_clock_was_set_back(
+    store: Store, connection: "redis.Redis"
+) -> None:
+    clock = SetClock()
+    first, second = Auditor(store.audit, "default", "a", clock), Auditor(store.audit, "default", "b", clock)
+    assert await settled(first) == []
+    store.link.now_ms -= 3_600_000
+    assert await second.step() == TURN_MS / 1000
+    store.link.now_ms += TURN_MS
+    assert await settled(second) == []
+    assert connection.hget(f"{ROOT}:audit", "auditor") == "b"
+
+
 async def test_the_turn_is_left_to_others_after_a_while(store: Store, connection: "redis.Redis") -> None:
     clock = SetClock()
     one = Auditor(store.audit, "default", "a", clock)

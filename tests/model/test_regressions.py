@@ -1,5 +1,6 @@
 """Faults that the model found in the engine, each as the shortest history that showed it."""
 
+import msgpack
 import redis
 
 from dispatcher.scripts import load
@@ -74,3 +75,15 @@ def test_an_id_whose_worker_was_lost_does_not_join_again(new_pair):
         taken = pair.engine.call("tick").reply[3]
     assert taken == 64
     assert pair.engine.call("join", worker, "||", 80, 2000, "function", 1, "", 0, "").reply == ["gone", pair.now]
+
+
+def test_a_claim_that_was_handed_back_has_no_children(new_pair):
+    """Its run keeps the token of that claim until it is admitted again; who published in its name was believed."""
+    pair: Pair = new_pair()
+    worker = pair.join("||", 1, 60_000, auto=True, queues=[], again=False)
+    pair.publish([("default", [], [])])
+    pair.turn(worker, 0, offer=True)
+    token = pair.model.runs["r000000"].token
+    pair.turn(worker, 1, offer=False, ends=[("r000000", token, "return", "", "")])
+    extra = msgpack.packb([0, 0, "", 0, "", "r000000", str(token)])
+    assert pair.engine.call("publish", "child", "default|", extra, "spec").reply == ["ok", pair.now, 0, 0, "fenced"]

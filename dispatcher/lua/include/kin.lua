@@ -4,7 +4,7 @@
 local function is_fenced(parent, token)
   if token == '' then return false end
   local row = call('HMGET', root .. ':run:' .. parent, 'state', 'token')
-  return row[2] ~= token or row[1] == 'cancelling'
+  return row[2] ~= token or row[1] ~= 'running' and row[1] ~= 'pending'
 end
 
 local function adopt_child(parent, id)
