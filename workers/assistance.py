@@ -28,6 +28,7 @@ ASK_AGAIN_SECONDS = 2.0
 PROGRESS_SECONDS = 0.5
 AWAY_SECONDS = 0.2
 PATIENCE_SECONDS = 0.02
+CLOSE_SECONDS = 1.0
 """What ends so soon is waited for with the slots kept: giving them back and getting them again costs two calls."""
 _log = get_logger("worker")
 
@@ -72,8 +73,11 @@ class Assistance:
             await self._clock.sleep(PROGRESS_SECONDS)
 
     async def close(self) -> None:
-        """Stop waiting for anybody."""
-        await asyncio.gather(*self._publishing, return_exceptions=True)
+        """Stop waiting for anybody; what is being published has a moment to be done."""
+        if self._publishing:
+            _, left = await asyncio.wait(self._publishing, timeout=CLOSE_SECONDS)
+            for publishing in left:
+                publishing.cancel()
         if self._waiter:
             await self._waiter.close()
             await self._waiter_store.link.close()

@@ -78,8 +78,12 @@ class Holding:
         return all((held.is_stuck and not held.ended) or held.released for held in self.runs.values())
 
     def is_stuck(self) -> bool:
-        """Whether something is held that goes on in this process."""
-        return any(not held.released for held in self.runs.values())
+        """Whether something is held that goes on in this process and cannot be ended."""
+        return any(held.is_stuck and not held.ended for held in self.runs.values())
+
+    def goes_on(self) -> bool:
+        """Whether something is held that has yet to end here."""
+        return any(not (held.ended or held.released or held.is_stuck) for held in self.runs.values())
 
     def running(self) -> int:
         """Runs that have not ended here."""

@@ -148,7 +148,8 @@ class Session:
         try:
             await self._store.workers.leave(self._pool, self.name)
         except ServerError as error:
-            _log.warning("worker.unheard", worker=self.name, error=str(error), next="its lease will end")
+            kept = sorted(self.holding.runs)
+            _log.warning("worker.unheard", worker=self.name, run_ids=kept, error=str(error), next="its lease will end")
 
     def drain(self) -> None:
         """Take no more runs, finish what is in hand, then leave."""
@@ -196,6 +197,8 @@ class Session:
                 turn = await self._store.workers.turn(self._pool, self.name, self.holding.seen, offer=offer, ends=ends)
             except ServerError as error:
                 self._hands.keep_ends(ends)
+                if self._may_leave_unheard(offered=once_offered):
+                    return
                 delay = await self._wait_for_server(error, delay)
                 continue
             delay = 0.05
@@ -219,6 +222,12 @@ class Session:
         await self._clock.sleep(0)
         if 0 < self._hands.ends_waiting < ENDS_AT_ONCE and self.holding.running():
             await self._clock.sleep(GATHER_SECONDS)
+
+    def _may_leave_unheard(self, *, offered: bool) -> bool:
+        """While the server is away: with nothing to hand in at once; told to stop, when it could hand in only late."""
+        if self._draining and offered >= self._once and self._hands.is_free():
+            return True
+        return self._stop_asked and self.lease.left <= 0 and not self.holding.goes_on()
 
     async def _wait_for_server(self, error: ServerError, delay: float) -> float:
         _log.warning("server.away", worker=self.name, error=str(error), retry_in=delay)

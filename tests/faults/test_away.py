@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import signal
 import time
 import urllib.error
 import urllib.request
@@ -235,3 +236,45 @@ def told(child: Child, event: str, least: int) -> list[dict[str, object]] | None
     rows = [json.loads(line) for line in child.text().splitlines() if line.startswith("{")]
     found = [row for row in rows if row.get("event") == event]
     return found if len(found) >= least else None
+
+
+@pytest.mark.fault(12)
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_worker_that_is_told_to_stop_waits_no_longer_than_its_lease_for_a_server_that_is_away(
+    new_server: Callable[..., Server], children: Children, witness: Witness, tmp_path: Path, kind: str
+) -> None:
+    """It leaves when its lease is over, and says what it could not hand in: that begins again, elsewhere."""
+    gate = tmp_path / "gate"
+    server = new_server("redis", aof=True, settings={"appendfsync": "always"})
+    async with placed(server, kind, witness, children) as place:
+        run = await place.publish("wait_for_gate", "kept", gate=gate)
+        await wait_until(lambda: witness.count("start")["kept"], description="it runs", timeout=30)
+        server.kill()
+        gate.touch()
+        await wait_until(lambda: witness.count("end")["kept"], description="it ends while Redis is away")
+        place.worker.send(signal.SIGTERM)
+        asked = time.monotonic()
+        assert await place.worker.ended(timeout=60) == 0
+        assert time.monotonic() - asked < LEASE + SLACK
+        (line,) = told(place.worker, "worker.unheard", 1) or []
+        assert line["run_ids"] == [run]
+        server.start()
+
+        async def waits_again() -> bool:
+            return (await place.stack.client.get(run, pool="work")).state is RunState.QUEUED
+
+        await wait_until(waits_again, description="it waits for another worker", timeout=3 * LEASE)
+
+
+@pytest.mark.fault(12)
+async def test_an_idle_worker_that_is_told_to_stop_while_the_server_is_away_leaves_at_once(
+    new_server: Callable[..., Server], children: Children, witness: Witness
+) -> None:
+    server = new_server("redis")
+    async with placed(server, "function", witness, children, lease=60.0) as place:
+        server.kill()
+        place.worker.send(signal.SIGTERM)
+        assert await place.worker.ended(timeout=30) == 0, "its lease goes on for a minute"
+        (line,) = told(place.worker, "worker.unheard", 1) or []
+        assert line["run_ids"] == []
+        server.start()
