@@ -23,6 +23,8 @@ from .server_time import ServerTime
 
 _CANCELLED = Outcome("cancelled", "asked")
 _RETURNED = Outcome("return")
+LOOK_AGAIN_SECONDS = 1.0
+"""How often a prepared run looks at the server's time again: its clock may be set back, and forward again."""
 _log = get_logger("worker")
 
 
@@ -174,7 +176,7 @@ class Execution:
         await self._kind.prepare(run)
         try:
             while (left := self.time.seconds_until(at_ms)) > 0:
-                await self._clock.sleep(left)
+                await self._clock.sleep(min(left, LOOK_AGAIN_SECONDS))
         except BaseException:
             await self._kind.stop(run, "", 0)
             raise

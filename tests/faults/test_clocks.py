@@ -2,14 +2,16 @@
 
 import time
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import anyio
 import pytest
 import redis
 
 from dispatcher import Published, RunState
 from dispatcher.deployments import read_deployment
+from dispatcher.models import HandOff
 from tests.support.clockshift import ClockShift
 from tests.support.figures import Figures
 from tests.support.processes import Children
@@ -17,6 +19,7 @@ from tests.support.servers import Server
 from tests.support.stack import Stack, running
 from tests.support.waiting import let_pass, wait_until
 from tests.support.witness import Witness
+from workers import Outcome, WorkerType
 
 HOUR = 3600.0
 LEASE = 4.0
@@ -113,6 +116,55 @@ async def test_a_schedule_fires_no_instant_twice_when_the_clock_goes_back(shifte
                 await let_pass(5.0)
         found = await instants()
         assert len(found) == len(set(found)), "no instant twice"
+
+
+class Slow(WorkerType):
+    """Takes its time to prepare a run; notes what it was asked."""
+
+    type = "slow"
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.is_prepared = anyio.Event()
+
+    async def prepare(self, run: HandOff) -> None:
+        self.said.append("prepare")
+        await self.is_prepared.wait()
+        self.said.append("prepared")
+
+    async def start(self, run: HandOff) -> str:
+        self.said.append("start")
+        return "box"
+
+    async def watch(self, run: HandOff, infrastructure: str) -> Outcome:
+        return Outcome("completed", "", b"\xc0")
+
+    async def stop(self, run: HandOff, infrastructure: str, grace: float) -> None:
+        self.said.append("stop")
+
+
+@pytest.mark.redis
+@pytest.mark.fault(24)
+async def test_a_prepared_run_does_not_sleep_through_a_clock_that_goes_back_and_returns(
+    shifted: tuple[Server, ClockShift],
+) -> None:
+    server, shift = shifted
+    kind = Slow()
+    async with running(server.url) as stack:
+        await stack.client.pools.create("slow", type="slow")
+        await stack.scheduler()
+        worker = await stack.worker(kind, pool="slow", prefetch=60, lease=60)
+        at = datetime.now(UTC) + timedelta(seconds=2)
+        await stack.client.publish(entrypoint="a.py:f", pool="slow", at=at)
+        await wait_until(lambda: kind.said, description="it is being prepared", timeout=30)
+        shift.jump(-HOUR)
+        assert worker._session
+        skew = worker._session.clock_skew
+        await wait_until(lambda: skew() > HOUR / 2, description="the worker has heard of it", timeout=60)
+        kind.is_prepared.set()
+        await wait_until(lambda: kind.said[-1] == "prepared", description="it is due in an hour")
+        shift.jump(0)
+        await wait_until(lambda: kind.said[-1] == "start", description="it starts", timeout=60)
 
 
 @pytest.mark.fault(25)
