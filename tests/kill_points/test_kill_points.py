@@ -77,6 +77,11 @@ def points_of(calls: list[str], at: frozenset[str]) -> list[Point]:
     ]
 
 
+def is_certain(scenario: str, point: Point) -> bool:
+    """Whether each life comes there. What else it calls, and how often, is a matter of who came first: a sweep, say."""
+    return point.name in COVERED[scenario] and point.nth == 1
+
+
 @pytest.mark.slow
 @pytest.mark.fault(30)
 @pytest.mark.timeout(900)
@@ -87,6 +92,7 @@ async def test_a_service_may_die_at_any_of_its_calls(forker: Forker, databases: 
     assert COVERED[name] <= set(whole.reaper.calls), "the scenario does not do what it is for"
     points, limiter = points_of(whole.reaper.calls, SCENARIOS[name].at), anyio.CapacityLimiter(AT_ONCE)
     faults: dict[str, list[str]] = {}
+    missed: list[Point] = []
 
     async def die(point: Point) -> None:
         async with limiter:
@@ -95,14 +101,17 @@ async def test_a_service_may_die_at_any_of_its_calls(forker: Forker, databases: 
                 found = await death.happen()
             except AssertionError as error:
                 found = [str(error), *await death.runs()]
-            if found:
+            if found and not (death.reaper.has_killed or is_certain(name, point)):
+                missed.append(point)
+            elif found:
                 faults[str(point)] = found
 
     async with anyio.create_task_group() as group:
         for point in points:
             group.start_soon(die, point)
-    print(f"\n{name}: {len(points)} deaths, {len(faults)} with a fault", flush=True)
+    print(f"\n{name}: {len(points)} points, {len(missed)} of them missed, {len(faults)} with a fault", flush=True)
     assert not faults, "\n".join(f"{point}: {'; '.join(found)}" for point, found in faults.items())
+    assert len(missed) <= len(points) / 10, f"lives are too different: {missed}"
 
 
 def test_every_script_is_called_by_a_service_that_dies_at_it() -> None:
